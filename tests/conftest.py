@@ -1,0 +1,89 @@
+"""Fixtures of the whole suite: database servers.
+
+``mysql_database``, ``postgresql_database``, ``mongodb_database``: a fresh, empty database as an entry of
+datasources.json, dropped after the test. ``private_server("mysql")``: a server of the test's own, to be
+stopped and started again. Servers start in the background once the collected tests are known to want them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.servers.kinds import KINDS
+from tests.servers.running import RunningServers
+from tests.servers.server import Server
+
+SERVERS = pytest.StashKey[RunningServers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SERVERS] = RunningServers.joined()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[SERVERS].close()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    kinds = [kind for kind in KINDS if {f"{kind}_database", f"{kind}_server"} & wanted]
+    session.config.stash[SERVERS].start(kinds)
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> RunningServers:
+    return pytestconfig.stash[SERVERS]
+
+
+@pytest.fixture(scope="session")
+def mysql_server(servers: RunningServers) -> Server:
+    return servers.get("mysql")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(servers: RunningServers) -> Server:
+    return servers.get("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(servers: RunningServers) -> Server:
+    return servers.get("mongodb")
+
+
+def fresh(server: Server) -> Iterator[dict[str, Any]]:
+    settings = server.new_database()
+    yield settings
+    server.drop_database(settings["database"])
+
+
+@pytest.fixture
+def mysql_database(mysql_server: Server) -> Iterator[dict[str, Any]]:
+    yield from fresh(mysql_server)
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: Server) -> Iterator[dict[str, Any]]:
+    yield from fresh(postgresql_server)
+
+
+@pytest.fixture
+def mongodb_database(mongodb_server: Server) -> Iterator[dict[str, Any]]:
+    yield from fresh(mongodb_server)
+
+
+@pytest.fixture
+def private_server(servers: RunningServers) -> Iterator[Callable[[str], Server]]:
+    made: list[Server] = []
+
+    def make(kind: str) -> Server:
+        made.append(servers.private(kind))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
