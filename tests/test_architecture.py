@@ -18,6 +18,7 @@ SHARED = (
     "mtgate.control.schema",
     "mtgate.sandbox",
     "mtgate.settings",
+    "mtgate.paths",
 )
 
 #: Modules that decide; they may not touch trio, sockets, files, processes or clocks.
@@ -25,6 +26,10 @@ PURE = (
     "mtgate.tenantdir.layout",
     "mtgate.tenantdir.schema",
     "mtgate.tenantdir.merge",
+    "mtgate.tenantdir.complaint",
+    "mtgate.tenantdir.jsontext",
+    "mtgate.tenantdir.template",
+    "mtgate.paths",
     "mtgate.http1.message",
     "mtgate.http1.strict",
     "mtgate.http1.framing",
