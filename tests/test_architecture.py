@@ -62,6 +62,8 @@ PURE = (
     "tenant_runtime.remoting.errors",
     "tenant_runtime.remoting.negotiate",
     "tenant_runtime.access.acl",
+    "tenant_runtime.access.context",
+    "tenant_runtime.access.families",
     "tenant_runtime.explorer.swagger",
 )
 IMPURE_LIBRARIES = {"trio", "socket", "select", "signal", "subprocess", "os", "time", "threading", "pymongo"}
