@@ -1,0 +1,247 @@
+"""What h11 says of a head, remembered by exact bytes.
+
+In charge of: bytes of a head → value, through the gate and h11. Must not know: sockets, tenants. Parsing is
+a pure function of the bytes, so remembering it cannot change a verdict; refusals are never remembered. Two
+memories: of whole heads, and of field blocks, because a client's block repeats while path and id change; a
+new request line over a known block is validated by ``h11.Request`` with h11's own headers. Both are bounded
+in entries and in the size of what they keep, and ``forget`` bounds them in time: heads hold cookies and
+tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import h11
+
+from mtgate.http1.message import Headers
+from mtgate.http1.strict import (
+    Framing,
+    HeadLimits,
+    Refusal,
+    StartLine,
+    check_bytes,
+    check_fields,
+    check_request_line,
+    check_status_line,
+)
+
+V = TypeVar("V")
+
+
+class Memo(Generic[V]):
+    """Bytes → value with two generations: when the younger is full, the older is dropped."""
+
+    __slots__ = ("_entries", "_key_bytes", "_old", "_young")
+
+    def __init__(self, entries: int = 2048, key_bytes: int = 4096) -> None:
+        self._entries = entries
+        self._key_bytes = key_bytes
+        self._young: dict[bytes, V] = {}
+        self._old: dict[bytes, V] = {}
+
+    def get(self, key: bytes) -> V | None:
+        """The value, or None."""
+        value = self._young.get(key)
+        if value is None and (value := self._old.get(key)) is not None:
+            self.put(key, value)
+        return value
+
+    def put(self, key: bytes, value: V) -> None:
+        """Keeps it, unless the key is too long."""
+        if len(key) <= self._key_bytes:
+            if len(self._young) >= self._entries:
+                self.age()
+            self._young[key] = value
+
+    def age(self) -> None:
+        """Drops what was not asked for since the last time; calling it twice forgets everything."""
+        self._old = self._young
+        self._young = {}
+
+
+@dataclass(slots=True, eq=False)
+class Fields:
+    """One field block.
+
+    ``connection`` are the lower-case options of Connection. Compared by identity: shared.
+    """
+
+    parsed: Any
+    headers: Headers
+    framing: Framing
+    connection: frozenset[bytes]
+    expects_continue: bool
+    upgrade: bytes | None
+
+
+@dataclass(slots=True, eq=False)
+class RequestHead:
+    """One request's head. ``target`` in origin form; ``host`` is the authority in charge (RFC 9112 3.2.2)."""
+
+    method: bytes
+    target: bytes
+    http_version: bytes
+    host: bytes | None
+    fields: Fields
+
+    @property
+    def keep_alive(self) -> bool:
+        """RFC 9112 9.3."""
+        options = self.fields.connection
+        if self.http_version == b"1.0":
+            return b"keep-alive" in options and b"close" not in options
+        return b"close" not in options
+
+    @property
+    def has_body(self) -> bool:
+        """Are there body bytes to come?"""
+        return self.fields.framing.chunked or bool(self.fields.framing.content_length)
+
+
+@dataclass(slots=True, eq=False)
+class ResponseHead:
+    """One response's head; interim ones too."""
+
+    status: int
+    reason: bytes
+    http_version: bytes
+    fields: Fields
+
+
+class RequestHeads:
+    """The reader of request heads of one process."""
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self.limits = limits
+        self._heads: Memo[RequestHead] = Memo()
+        self._blocks: Memo[Fields] = Memo()
+
+    def parse(self, head: bytes) -> RequestHead:
+        """``head`` ends with CRLF CRLF. Raises Refusal."""
+        known = self._heads.get(head)
+        if known is not None:
+            return known
+        line, _, _ = head.partition(b"\r\n")
+        block = head[len(line) + 1 :]
+        start = check_request_line(line, self.limits)
+        fields = self._blocks.get(block)
+        if fields is None or start.http_version != b"1.1" or start.authority is not None:
+            result = self._parse(head, block, start)
+        else:
+            if len(head) > self.limits.head_bytes:
+                raise Refusal(431, f"the head is longer than {self.limits.head_bytes} bytes")
+            result = _with_known_block(start, fields)
+        self._heads.put(head, result)
+        if fields is None:
+            self._blocks.put(block, result.fields)
+        return result
+
+    def forget(self) -> None:
+        """Call it now and then: what was not seen since the last time is dropped."""
+        self._heads.age()
+        self._blocks.age()
+
+    def _parse(self, head: bytes, block: bytes, start: StartLine) -> RequestHead:
+        check_bytes(head, self.limits)
+        framing = check_fields(block)
+        if start.http_version == b"1.1" and framing.host is None:
+            raise Refusal(400, "no Host")
+        if start.http_version == b"1.0" and framing.chunked:
+            raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
+        event = _h11_event(h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 1), head)
+        if not isinstance(event, h11.Request):
+            raise Refusal(400, "not a request")
+        return RequestHead(
+            start.method,
+            start.target,
+            start.http_version,
+            start.authority or framing.host,
+            _fields(event, framing),
+        )
+
+
+class ResponseHeads:
+    """The reader of response heads of one process.
+
+    A Refusal here is the worker's fault: 502 for the client.
+    """
+
+    #: h11 accepts an interim answer only when a request was sent, a 101 only when it proposed an upgrade.
+    _ASKED = h11.Request(
+        method=b"GET", target=b"/", headers=[(b"host", b"a"), (b"connection", b"upgrade"), (b"upgrade", b"x")]
+    )
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self.limits = limits
+        self._heads: Memo[ResponseHead] = Memo()
+
+    def parse(self, head: bytes) -> ResponseHead:
+        """``head`` ends with CRLF CRLF. Raises Refusal."""
+        known = self._heads.get(head)
+        if known is not None:
+            return known
+        check_bytes(head, self.limits)
+        line, _, _ = head.partition(b"\r\n")
+        check_status_line(line)
+        framing = check_fields(head[len(line) + 1 :])
+        if framing.chunked and line[:8] == b"HTTP/1.0":
+            raise Refusal(502, "Transfer-Encoding in an HTTP/1.0 response")
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=len(head) + 1)
+        if line[9:10] == b"1":
+            connection.send(self._ASKED)
+        event = _h11_event(connection, head)
+        if not isinstance(event, h11.Response | h11.InformationalResponse):
+            raise Refusal(502, "not a response")
+        result = ResponseHead(event.status_code, event.reason, event.http_version, _fields(event, framing))
+        self._heads.put(head, result)
+        return result
+
+    def forget(self) -> None:
+        """As RequestHeads."""
+        self._heads.age()
+
+
+def _h11_event(connection: h11.Connection, head: bytes) -> object:
+    """h11's verdict.
+
+    Nothing may be left over: h11 also ends a head at a bare LF LF (the gate refuses those).
+    """
+    try:
+        connection.receive_data(head)
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise Refusal(400, str(error)) from error
+    if connection.trailing_data[0]:
+        raise Refusal(400, "the end of the head is not clear")
+    return event
+
+
+def _with_known_block(start: StartLine, fields: Fields) -> RequestHead:
+    try:
+        event = h11.Request(
+            method=start.method, target=start.target, headers=fields.parsed, http_version=b"1.1"
+        )
+    except h11.LocalProtocolError as error:
+        raise Refusal(400, str(error)) from error
+    return RequestHead(event.method, event.target, b"1.1", fields.framing.host, fields)
+
+
+def _fields(event: h11.Request | h11.Response | h11.InformationalResponse, framing: Framing) -> Fields:
+    headers = list(event.headers)
+    options: set[bytes] = set()
+    expects, upgrade = False, None
+    for name, value in headers:
+        if name == b"connection":
+            options.update(option.strip().lower() for option in value.split(b","))
+        elif name == b"expect" and isinstance(event, h11.Request):
+            if value.lower() != b"100-continue":
+                raise Refusal(417, "only 100-continue can be expected")
+            expects = event.http_version == b"1.1"
+        elif name == b"upgrade":
+            upgrade = value.lower()
+    options.discard(b"")
+    if b"upgrade" not in options:
+        upgrade = None
+    return Fields(event.headers, headers, framing, frozenset(options), expects, upgrade)

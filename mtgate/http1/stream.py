@@ -1,0 +1,284 @@
+"""Many sockets on one epoll set.
+
+In charge of: waiting for sockets, deadlines of waits, noticing that the other end is gone. Must not know:
+HTTP.
+
+A trio task waits on a socket by arming epoll anew each time and, for a deadline, by a cancel scope:
+together dearer than the rest of an exchange. Here each socket is registered once, edge-triggered, in one
+private epoll set that one trio task (``Poller.run``) waits for; the others are rescheduled from there.
+Deadlines are looked at by that task's sweep, so that they are late by at most ``SWEEP_SECONDS``. Everything
+else is trio as usual: cancellation, nurseries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+import outcome
+import trio
+
+from mtgate.http1.message import Peer
+
+SWEEP_SECONDS = 0.25
+RECEIVE_BYTES = 64 * 1024
+
+#: Immediate successes in a row after which a task lets others run.
+_FAIRNESS = 16
+
+_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_GONE = select.EPOLLHUP | select.EPOLLERR
+
+
+class StreamTimeout(Exception):
+    """A wait reached its deadline."""
+
+
+class StreamBroken(Exception):
+    """The connection was reset, or the other end takes no more bytes."""
+
+
+class Stream:
+    """A connected socket, non-blocking; one task may receive while another sends.
+
+    ``on_gone`` is called, from the poller, once the other end has left for good (reset, or both directions
+    shut: a half-close is not a departure). ``on_stir`` when anything can be read; the pool uses it on idle
+    connections.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_luck",
+        "_poller",
+        "_read_deadline",
+        "_readable",
+        "_reader",
+        "_writable",
+        "_write_deadline",
+        "_writer",
+        "on_gone",
+        "on_stir",
+        "socket",
+    )
+
+    def __init__(self, poller: Poller, sock: socket.socket) -> None:
+        self.socket = sock
+        self.on_gone: Callable[[], object] | None = None
+        self.on_stir: Callable[[], object] | None = None
+        self._poller = poller
+        self._readable = True
+        self._writable = True
+        self._ended = False
+        self._luck = 0
+        self._reader: trio.lowlevel.Task | None = None
+        self._writer: trio.lowlevel.Task | None = None
+        self._read_deadline = math.inf
+        self._write_deadline = math.inf
+        poller.register(self)
+
+    @property
+    def closed(self) -> bool:
+        """Has this end been closed, by ``close``?"""
+        return self.socket.fileno() < 0
+
+    async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
+        """Some bytes, ``b""`` at the end.
+
+        ``deadline`` as ``Poller.now``. Raises StreamTimeout, StreamBroken.
+        """
+        while True:
+            if self._readable:
+                try:
+                    data = self.socket.recv(size)
+                except BlockingIOError:
+                    self._readable = False
+                except OSError as error:
+                    raise StreamBroken(str(error)) from error
+                else:
+                    # A short read means that the socket is empty: the next bytes make a new edge.
+                    if len(data) < size and not self._ended:
+                        self._readable = False
+                    await self._share()
+                    return data
+            self._read_deadline = deadline
+            await self._wait_readable()
+
+    def has_pending_bytes(self) -> bool:
+        """Is there anything to receive, by the kernel's word? The end of the stream does not count."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
+        """Sends everything; each pause without progress may last ``stall_seconds``."""
+        while True:
+            try:
+                sent = self.socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise StreamBroken(str(error)) from error
+            if sent == len(data):
+                await self._share()
+                return
+            data = memoryview(data)[sent:]
+            self._writable = False
+            self._write_deadline = self._poller.now + stall_seconds
+            await self._wait_writable()
+
+    def send_end(self) -> None:
+        """Shuts the sending side; the other end reads to the end of it."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Once or more; tasks that wait on it get StreamBroken."""
+        if not self.closed:
+            self._poller.forget(self)
+            self.socket.close()
+            self._fail(StreamBroken("closed at this end"))
+
+    def abort_reading(self, error: Exception) -> None:
+        """Lets the task that waits for bytes, if any, go on with that error."""
+        if self._reader is not None:
+            task, self._reader = self._reader, None
+            trio.lowlevel.reschedule(task, outcome.Error(error))
+
+    async def _share(self) -> None:
+        self._luck += 1
+        if self._luck >= _FAIRNESS:
+            self._luck = 0
+            await trio.lowlevel.checkpoint()
+
+    async def _wait_readable(self) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._reader = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        if self._reader is not None:
+            raise trio.BusyResourceError("another task is receiving from this stream")
+        if self.closed:
+            raise StreamBroken("closed at this end")
+        self._luck = 0
+        self._reader = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _wait_writable(self) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._writer = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        if self.closed:
+            raise StreamBroken("closed at this end")
+        self._luck = 0
+        self._writer = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _fail(self, error: Exception) -> None:
+        self.abort_reading(error)
+        if self._writer is not None:
+            task, self._writer = self._writer, None
+            trio.lowlevel.reschedule(task, outcome.Error(error))
+
+    # What follows is for the poller.
+
+    def notice(self, events: int) -> None:
+        """An edge: wakes who waits for it."""
+        if events & _READ:
+            self._readable = True
+            if events & _ENDED:
+                self._ended = True
+            if self._reader is not None:
+                task, self._reader = self._reader, None
+                trio.lowlevel.reschedule(task)
+            elif self.on_stir is not None:
+                self.on_stir()
+        if events & _WRITE and self._writer is not None:
+            task, self._writer = self._writer, None
+            trio.lowlevel.reschedule(task)
+        if events & _GONE and self.on_gone is not None:
+            self.on_gone()
+
+    def expire(self, now: float) -> None:
+        """Ends waits whose deadline has passed."""
+        if self._reader is not None and now > self._read_deadline:
+            self.abort_reading(StreamTimeout())
+        if self._writer is not None and now > self._write_deadline:
+            self._fail(StreamTimeout())
+
+
+class Poller:
+    """The epoll set, the clock of its last turn (``now``, monotonic seconds), and the sweep."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self._epoll = select.epoll()
+        self._streams: dict[int, Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def register(self, stream: Stream) -> None:
+        """Done by Stream itself."""
+        fd = stream.socket.fileno()
+        self._streams[fd] = stream
+        self._epoll.register(fd, _EVENTS)
+
+    def forget(self, stream: Stream) -> None:
+        """Done by Stream.close. The kernel drops a closed descriptor from the set by itself."""
+        fd = stream.socket.fileno()
+        del self._streams[fd]
+        self._epoll.unregister(fd)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; then everything is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sweep)
+                task_status.started()
+                while True:
+                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    self._turn()
+        finally:
+            for stream in list(self._streams.values()):
+                stream.close()
+            self._epoll.close()
+
+    def _turn(self) -> None:
+        self.now = time.monotonic()
+        for fd, events in self._epoll.poll(0, 256):
+            stream = self._streams.get(fd)
+            if stream is not None:
+                stream.notice(events)
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(SWEEP_SECONDS)
+            self.now = now = time.monotonic()
+            for stream in list(self._streams.values()):
+                stream.expire(now)
+
+
+def peer_of(sock: socket.socket) -> Peer | None:
+    """SO_PEERCRED of a Unix socket, None for others (unix(7))."""
+    if sock.family != socket.AF_UNIX:
+        return None
+    size = struct.calcsize("3i")
+    return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)))
+
+
+def client_of(sock: socket.socket, address: object) -> str:
+    """The other end's IP address, or ``unix``."""
+    if sock.family == socket.AF_UNIX or not isinstance(address, tuple):
+        return "unix"
+    host = str(address[0])
+    return host.removeprefix("::ffff:") if "." in host else host
