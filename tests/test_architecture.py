@@ -58,6 +58,10 @@ PURE = (
     "tenant_runtime.connectors.sql.tables",
     "tenant_runtime.connectors.mongodb.compile",
     "tenant_runtime.connectors.mongodb.ids",
+    "tenant_runtime.connectors.mongodb.mapping",
+    "tenant_runtime.connectors.mongodb.indexes",
+    "tenant_runtime.connectors.mongodb.options",
+    "tenant_runtime.connectors.mongodb.discovery",
     "tenant_runtime.remoting.shared_method",
     "tenant_runtime.remoting.coercion",
     "tenant_runtime.remoting.errors",
@@ -66,6 +70,7 @@ PURE = (
     "tenant_runtime.access.context",
     "tenant_runtime.access.families",
     "tenant_runtime.explorer.swagger",
+    "tenant_runtime.explorer.openapi",
 )
 IMPURE_LIBRARIES = {"trio", "socket", "select", "signal", "subprocess", "os", "time", "threading", "pymongo"}
 
