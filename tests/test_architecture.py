@@ -37,6 +37,7 @@ PURE = (
     "mtgate.notify",
     "mtgate.control.schema",
     "mtgate.control.routes",
+    "mtgate.control.openapi",
     "mtgate.supervisor.unit",
     "mtgate.supervisor.restart",
     "mtgate.supervisor.spec",
