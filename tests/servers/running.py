@@ -16,8 +16,8 @@ from pathlib import Path
 from tests.servers.kinds import KINDS
 from tests.servers.server import Server
 
-FOLDER_VARIABLE = "MGTATE_TEST_SERVERS"
-OWNER_VARIABLE = "MGTATE_TEST_SERVERS_OWNER"
+FOLDER_VARIABLE = "MTGATE_TEST_SERVERS"
+OWNER_VARIABLE = "MTGATE_TEST_SERVERS_OWNER"
 
 
 class RunningServers:

@@ -48,7 +48,7 @@ def test_a_private_server_keeps_its_data_over_a_stop(private_server: Callable[[s
 
 
 def test_servers_end_with_their_owner() -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MGTATE_TEST")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MTGATE_TEST")}
     owner = subprocess.Popen(
         [sys.executable, "-m", "tests.servers", "mongodb"],
         cwd=PROJECT,

@@ -1,0 +1,3 @@
+"""What the process that workers are forked from has imported."""
+
+from __future__ import annotations

@@ -1,0 +1,93 @@
+"""Recorded scenarios: one small application and the exchanges that LoopBack 3 had with a client.
+
+In charge of: reading the recordings and laying their application out as a tenant's folder. The format:
+``steps`` with ``expect`` by connector (``*`` for all); in ``datasources.json`` the text ``${connector}``
+stands for the data source under test. The recordings hold no code: boot scripts are those of a new app.
+"""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtgate.tenantdir.template import application
+
+RECORDINGS = Path(__file__).parent / "scenarios"
+CONNECTORS = ("memory", "mysql", "mongodb")
+
+#: Users' authentication on, and a status at ``/``: those of a new application.
+BOOT_SCRIPTS = {name: text for name, text in application().items() if name.startswith("boot/")}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    id: str
+    area: str
+    connectors: tuple[str, ...]
+    files: dict[str, Any]
+    steps: list[dict[str, Any]]
+
+    def databases(self, connector: str) -> list[str]:
+        """Names of the data sources under test; memory needs no database."""
+        if connector == "memory":
+            return []
+        return [name for name, source in self.files["datasources.json"].items() if is_placeholder(source)]
+
+    def write(self, folder: Path, settings: dict[str, dict[str, Any]]) -> None:
+        """Lay the application out; ``settings`` has the entry for each data source under test."""
+        for name, content in {**self.files, **BOOT_SCRIPTS}.items():
+            if name == "datasources.json":
+                content = {
+                    key: {**settings[key], **without_connector(source)} if is_placeholder(source) else source
+                    for key, source in content.items()
+                }
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2), "utf-8")
+
+
+def is_placeholder(source: dict[str, Any]) -> bool:
+    return source.get("connector") == "${connector}"
+
+
+def without_connector(source: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in source.items() if key != "connector"}
+
+
+def expected(step: dict[str, Any], connector: str) -> dict[str, Any] | None:
+    """What the original answered; None when the step was not recorded on this connector."""
+    answers: dict[str, Any] = step["expect"]
+    answer = answers.get(connector, answers.get("*"))
+    return copy.deepcopy(answer)
+
+
+def read(path: Path) -> Scenario:
+    content = json.loads(path.read_text("utf-8"))
+    return Scenario(
+        content["id"],
+        content["area"],
+        tuple(content["connectors"]),
+        content["app"]["files"],
+        content["steps"],
+    )
+
+
+def recorded(
+    *, areas: Iterable[str] = (), connectors: Iterable[str] = (), patterns: Iterable[str] = ()
+) -> Iterator[tuple[Scenario, str]]:
+    """Every (scenario, connector) that was recorded, narrowed by area, connector and globs on the id."""
+    areas, connectors, patterns = set(areas), set(connectors), list(patterns)
+    for path in sorted(RECORDINGS.glob("*.json")):
+        scenario = read(path)
+        if areas and scenario.area not in areas:
+            continue
+        if patterns and not any(fnmatch.fnmatchcase(scenario.id, pattern) for pattern in patterns):
+            continue
+        for connector in scenario.connectors:
+            if not connectors or connector in connectors:
+                yield scenario, connector
