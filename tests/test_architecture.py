@@ -46,6 +46,7 @@ PURE = (
     "mtgate.proxy.rewrite",
     "mtgate.proxy.exchange",
     "mtctl.render",
+    "mtctl.exits",
     "tenant_runtime.errors",
     "tenant_runtime.model.definition",
     "tenant_runtime.model.build",

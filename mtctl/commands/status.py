@@ -1,0 +1,44 @@
+"""``ping``, ``status``, ``routes``: what there is."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mtctl import exits, render
+from mtctl.client import Refused, tenant
+from mtctl.session import Session, now, terminal_width
+
+
+def ping(session: Session, options: Namespace) -> int:
+    """Whether a daemon answers."""
+    answer = session.control.get("/v1")
+    session.show(answer, render.daemon(answer, now()))
+    return exits.DONE
+
+
+def status(session: Session, options: Namespace) -> int:
+    """A table of all tenants, or everything about those named."""
+    if not options.ids:
+        tenants = session.control.get("/v1/tenants")
+        session.show(tenants, session.states(render.statuses(tenants, now(), terminal_width())))
+        return exits.DONE
+    found, code = [], exits.DONE
+    for tenant_id in options.ids:
+        try:
+            found.append(session.control.get(tenant(tenant_id)))
+        except Refused as refused:
+            code = max(code, session.refuse(refused))
+    session.show(found, "\n".join(render.details(one, now()) for one in found))
+    return code
+
+
+def routes(session: Session, options: Namespace) -> int:
+    """What the gateway sends where."""
+    found = session.control.get("/v1/routes")
+    rows = [
+        (one["prefix"], one["id"], one["state"], ", ".join(one["hosts"]) or "-", one["socket"])
+        for one in found
+    ]
+    text = render.table(("PREFIX", "TENANT", "STATE", "HOSTS", "SOCKET"), rows, terminal_width())
+    session.show(found, session.states(text))
+    return exits.DONE
