@@ -1,0 +1,380 @@
+"""Queries as SQL: a typed where tree and a window become a statement and its parameters.
+
+In charge of: what the original's ``buildWhere``, ``buildSelect`` and their overrides ask of the database,
+conditions that it drops included. Statements are SQLAlchemy Core, compiled once for each *shape* (the query
+without its values) and then kept as text. Must not know: connections, models' behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tenant_runtime.connectors.base import QueryRefused, Row
+from tenant_runtime.connectors.sql.tables import DIALECTS, Mapping
+from tenant_runtime.connectors.sql.values import Convert
+from tenant_runtime.filter.query import Compare, Order, Query, Where
+
+Condition = ColumnElement[bool]
+
+#: A normalised where tree without its values: what of it reaches the database. ``("cmp", path, op, n)`` for
+#: n parameters, or ``("and"|"or", children)``.
+Shape = tuple[Any, ...]
+
+#: Statements kept for each connector; shapes are few, but a client can make up any number of them.
+CACHE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text for the driver. ``order`` says which value each placeholder takes."""
+
+    sql: str
+    order: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    decoders: tuple[Convert, ...] = ()
+
+    def parameters(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple([values[index] for index in self.order])
+
+    def rows(self, found: Sequence[Sequence[Any]]) -> list[Row]:
+        """A driver's rows as dicts by property name (plain ``str`` keys, which orjson insists on)."""
+        names, decoders = self.names, self.decoders
+        return [
+            {
+                name: None if value is None else decode(value)
+                for name, decode, value in zip(names, decoders, row, strict=False)
+            }
+            for row in found
+        ]
+
+
+class Compiler:
+    """Makes and keeps the statements of one connector."""
+
+    def __init__(self, dialect: str, *, default_order: bool = True) -> None:
+        self._dialect = dialect
+        self._default_order = default_order
+        self._cache: dict[Hashable, Statement] = {}
+
+    def select(self, mapping: Mapping, query: Query) -> tuple[Statement, tuple[Any, ...]]:
+        values: list[Any] = []
+        shape = normalise(query.where, mapping, values)
+        key = (mapping.model.name, "select", shape, query.order, bool(query.limit), query.skip > 0,
+               query.fields, query.per_parent)  # fmt: skip
+        if query.limit:
+            values.append(query.limit)
+        if query.skip > 0:
+            values.append(query.skip)
+        statement = self._cached(key, lambda: self._select(mapping, query, shape))
+        return statement, statement.parameters(values)
+
+    def count(self, mapping: Mapping, where: Where) -> tuple[Statement, tuple[Any, ...]]:
+        values: list[Any] = []
+        shape = normalise(where, mapping, values)
+
+        def build() -> Statement:
+            found = sa.select(sa.func.count()).select_from(mapping.table)
+            return self._statement(_filtered(found, mapping, shape))
+
+        statement = self._cached((mapping.model.name, "count", shape), build)
+        return statement, statement.parameters(values)
+
+    def delete(self, mapping: Mapping, where: Where) -> tuple[Statement, tuple[Any, ...]]:
+        values: list[Any] = []
+        shape = normalise(where, mapping, values)
+
+        def build() -> Statement:
+            return self._statement(_filtered(sa.delete(mapping.table), mapping, shape))
+
+        statement = self._cached((mapping.model.name, "delete", shape), build)
+        return statement, statement.parameters(values)
+
+    def update(
+        self, mapping: Mapping, where: Where, changes: Row
+    ) -> tuple[Statement, tuple[Any, ...]] | None:
+        """None when nothing that the table has would change. The key's columns are never written."""
+        names = tuple(n for n in changes if n in mapping.columns and n not in mapping.ids)
+        if not names:
+            return None
+        values = [_stored(mapping, name, changes[name]) for name in names]
+        shape = normalise(where, mapping, values)
+
+        def build() -> Statement:
+            setters = {mapping.columns[n]: _bind(i) for i, n in enumerate(names)}
+            found = _filtered(sa.update(mapping.table), mapping, shape, first=len(names))
+            return self._statement(found.values(setters))
+
+        statement = self._cached((mapping.model.name, "update", names, shape), build)
+        return statement, statement.parameters(values)
+
+    def insert(self, mapping: Mapping, row: Row) -> tuple[Statement, tuple[Any, ...]]:
+        """Properties that the model does not declare are not stored; a missing id is left to the store."""
+        names = tuple(n for n in row if n in mapping.columns and not (n in mapping.ids and row[n] is None))
+        values = [_stored(mapping, name, row[name]) for name in names]
+
+        def build() -> Statement:
+            found = sa.insert(mapping.table)
+            if self._dialect == "postgresql" and mapping.ids:
+                found = found.returning(*(mapping.columns[n] for n in mapping.ids))
+            setters = {mapping.columns[n].name: _bind(i) for i, n in enumerate(names)}
+            return self._statement(found.values(setters), mapping, mapping.ids)
+
+        statement = self._cached((mapping.model.name, "insert", names), build)
+        return statement, statement.parameters(values)
+
+    def _cached(self, key: Hashable, build: Callable[[], Statement]) -> Statement:
+        found = self._cache.get(key)
+        if found is None:
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            found = self._cache[key] = build()
+        return found
+
+    def _select(self, mapping: Mapping, query: Query, shape: Shape | None) -> Statement:
+        wanted = [n for n in query.fields or mapping.columns if n in mapping.columns]
+        columns: list[Any] = [mapping.columns[n] for n in wanted] or [sa.literal_column("1")]
+        order = _order(mapping, query.order, self._default_order)
+        count = _parameters(shape)
+        limit: Any = sa.bindparam(f"p{count}", type_=sa.Integer) if query.limit else None
+        position = count + (limit is not None)
+        skip = sa.bindparam(f"p{position}", type_=sa.Integer) if query.skip > 0 else None
+        if query.per_parent and (limit is not None or skip is not None):
+            key = mapping.columns[query.per_parent.key]
+            found = _per_parent(mapping, columns, shape, order, key, limit, skip)
+        else:
+            found = _filtered(sa.select(*columns), mapping, shape).order_by(*order)
+            if skip is not None and limit is None and self._dialect == "sqlite3":
+                limit = sa.literal_column("-1")  # which knows no OFFSET without a LIMIT
+            found = found.limit(limit).offset(skip)
+        return self._statement(found, mapping, wanted)
+
+    def _statement(
+        self,
+        found: sa.sql.expression.ClauseElement,
+        mapping: Mapping | None = None,
+        names: Sequence[str] = (),
+    ) -> Statement:
+        compiled = found.compile(dialect=DIALECTS[self._dialect])
+        assert isinstance(compiled, SQLCompiler)
+        order = tuple(int(name[1:]) for name in compiled.positiontup or ())
+        decoders = tuple(mapping.codecs[n].decode for n in names) if mapping else ()
+        return Statement(str(compiled), order, tuple(names), decoders)
+
+
+# ---- where --------------------------------------------------------------------------------------------
+
+
+def normalise(where: Where, mapping: Mapping, values: list[Any]) -> Shape | None:
+    """The part of a where tree that the database is asked, its encoded values appended to ``values``.
+
+    As the original: conditions on properties that the model does not declare are dropped, ``nor`` too, and
+    a group of which nothing is left; None is "all rows".
+    """
+    if isinstance(where, Compare):
+        return _comparison(where, mapping, values)
+    if where.kind == "nor":
+        return None
+    children = [shape for child in where.children if (shape := normalise(child, mapping, values))]
+    if not children:
+        return None
+    return children[0] if len(children) == 1 else (where.kind, tuple(children))
+
+
+def _comparison(where: Compare, mapping: Mapping, values: list[Any]) -> Shape | None:
+    path, op, value = where.path, where.op, where.value
+    encode = _encoder(mapping, path)
+    if encode is None:
+        return None
+    if value is None and op in ("eq", "neq"):
+        return ("cmp", path, "null" if op == "eq" else "notnull", 0)
+    if op in ("inq", "nin"):
+        items = list(value)
+        if not items:
+            return ("cmp", path, "never", 0) if op == "inq" else None
+        items += items[-1:] * (_bucket(len(items)) - len(items))
+        values.extend(encode(item) for item in items)
+        return ("cmp", path, op, len(items))
+    if op == "between":
+        values.extend(encode(item) for item in value)
+        return ("cmp", path, op, 2)
+    if op == "regexp":
+        values.append(_pattern(mapping.dialect, value, where.options))
+        return ("cmp", path, op, 1)
+    if op not in _OPERATORS[mapping.dialect]:
+        raise QueryRefused(f"The operator {op!r} is not supported by {mapping.dialect} ({path})")
+    values.append(encode(value))
+    return ("cmp", path, op, 1)
+
+
+def _encoder(mapping: Mapping, path: str) -> Convert | None:
+    """How a where value of that path is encoded; None when the database is not asked about it."""
+    found = mapping.codecs.get(path)
+    if found is not None:
+        encode, null = found.query, found.null
+        return lambda value: null if value is None else encode(value)
+    return _as_text if _json_path(mapping, path) else None
+
+
+def _as_text(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json_path(mapping: Mapping, path: str) -> bool:
+    """Whether a dotted path leads into a JSON column, which PostgreSQL alone can ask about."""
+    head, dot, _ = path.partition(".")
+    if not dot or mapping.dialect != "postgresql" or head not in mapping.columns:
+        return False
+    return str(mapping.columns[head].type).upper() in ("JSON", "JSONB")
+
+
+def _bucket(count: int) -> int:
+    """The next power of two: lists are padded to it, so that their lengths make few statements."""
+    return 1 << (count - 1).bit_length()
+
+
+def _pattern(dialect: str, value: Any, options: str | None) -> str:
+    """A pattern for the database; ``/source/flags`` is how a client writes a literal.
+
+    The case flag goes into the pattern: MySQL's connector asks REGEXP_LIKE with "c" or "i", which MariaDB
+    lacks, while all of the databases know inline flags. The other flags are ignored, as in the original.
+    """
+    source, flags = str(value), options or ""
+    if source.startswith("/") and "/" in source[1:]:
+        source, _, tail = source[1:].rpartition("/")
+        flags += tail
+    if "i" in flags:
+        return "(?i)" + source
+    return "(?-i)" + source if dialect == "mysql" else source
+
+
+def _parameters(shape: Shape | None) -> int:
+    if shape is None:
+        return 0
+    if shape[0] == "cmp":
+        return int(shape[3])
+    return sum(_parameters(child) for child in shape[1])
+
+
+def _bind(index: int) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"p{index}", type_=sa.types.NullType())
+
+
+def _filtered(found: Any, mapping: Mapping, shape: Shape | None, first: int = 0) -> Any:
+    if shape is None:
+        return found
+    return found.where(condition(shape, mapping, iter(range(first, first + _parameters(shape)))))
+
+
+def condition(shape: Shape, mapping: Mapping, places: Any) -> Condition:
+    """The clause of a shape; ``places`` counts the parameters up."""
+    if shape[0] != "cmp":
+        parts = [condition(child, mapping, places) for child in shape[1]]
+        return sa.and_(*parts) if shape[0] == "and" else sa.or_(*parts)
+    _, path, op, count = shape
+    return _OPERATORS[mapping.dialect][op](
+        _column(mapping, path), [_bind(next(places)) for _ in range(count)]
+    )
+
+
+def _column(mapping: Mapping, path: str) -> Any:
+    if path in mapping.columns:
+        return mapping.columns[path]
+    head, *steps = path.split(".")
+    found: Any = mapping.columns[head]
+    for index, step in enumerate(steps):
+        arrow = "->>" if index == len(steps) - 1 else "->"
+        found = found.op(arrow)(sa.literal_column("'" + step.replace("'", "''") + "'"))
+    return found
+
+
+def _order(mapping: Mapping, order: Sequence[Order], by_id: bool) -> list[Any]:
+    """The order wanted, or by id; a name that the model does not declare is the database's to refuse."""
+    wanted = order or (tuple(Order(name) for name in mapping.ids) if by_id else ())
+    found = []
+    for item in wanted:
+        known = item.path in mapping.columns or _json_path(mapping, item.path)
+        column = _column(mapping, item.path) if known else sa.column(item.path)
+        found.append(column.desc() if item.descending else column)
+    return found
+
+
+def _per_parent(
+    mapping: Mapping,
+    columns: list[Any],
+    shape: Shape | None,
+    order: list[Any],
+    key: Any,
+    limit: Any,
+    skip: Any,
+) -> Any:
+    """A window of rows for each value of ``key``, in one statement."""
+    rank = sa.func.row_number().over(partition_by=key, order_by=order).label("row_rank")
+    inner = _filtered(sa.select(*columns, key.label("row_parent"), rank), mapping, shape).subquery("ranked")
+    names = [inner.c[index] for index in range(len(columns))]
+    rank_column = inner.c.row_rank
+    low = skip if skip is not None else sa.literal_column("0")
+    found = sa.select(*names).where(rank_column > low)
+    if limit is not None:
+        found = found.where(rank_column <= low + limit)
+    return found.order_by(inner.c.row_parent, rank_column)
+
+
+# ---- operators ----------------------------------------------------------------------------------------
+
+Operator = Callable[[Any, list[Any]], Condition]
+
+_COMMON: dict[str, Operator] = {
+    "eq": lambda column, p: column == p[0],
+    "neq": lambda column, p: column != p[0],
+    "gt": lambda column, p: column > p[0],
+    "gte": lambda column, p: column >= p[0],
+    "lt": lambda column, p: column < p[0],
+    "lte": lambda column, p: column <= p[0],
+    "between": lambda column, p: column.between(p[0], p[1]),
+    "inq": lambda column, p: column.in_(p),
+    "nin": lambda column, p: column.not_in(p),
+    "null": lambda column, p: column.is_(None),
+    "notnull": lambda column, p: column.is_not(None),
+    "never": lambda column, p: sa.false(),
+    "like": lambda column, p: column.like(p[0]),
+    "nlike": lambda column, p: column.not_like(p[0]),
+}
+
+
+def _infix(operator: str) -> Operator:
+    def build(column: Any, p: list[Any]) -> Condition:
+        found: Condition = column.op(operator, is_comparison=True)(p[0])
+        return found
+
+    return build
+
+
+def _on_text(operator: Operator) -> Operator:
+    return lambda column, p: operator(sa.cast(column, sa.Text), p)
+
+
+_OPERATORS: dict[str, dict[str, Operator]] = {
+    "mysql": _COMMON | {"regexp": _infix("REGEXP")},
+    "postgresql": _COMMON
+    | {
+        "regexp": _on_text(_infix("~")),
+        "like": _on_text(_infix("LIKE")),
+        "nlike": _on_text(_infix("NOT LIKE")),
+        "ilike": _on_text(_infix("ILIKE")),
+        "nilike": _on_text(_infix("NOT ILIKE")),
+    },
+    "sqlite3": _COMMON | {"regexp": _infix("REGEXP")},
+}
+
+
+def _stored(mapping: Mapping, name: str, value: Any) -> Any:
+    found = mapping.codecs[name]
+    return found.null if value is None else found.encode(value)

@@ -1,0 +1,46 @@
+"""Errors of drivers as ours, and the drivers by name.
+
+In charge of: what the three drivers have in common. What is shown never holds a host, a user or a password.
+"""
+
+from __future__ import annotations
+
+import importlib
+import select
+from typing import Any, Protocol, cast
+
+from tenant_runtime.connectors.base import ConnectorError, DataSourceUnavailable
+from tenant_runtime.connectors.sql.settings import Target
+
+
+class Driver(Protocol):
+    """A module of ``drivers``; only the one that a data source names is loaded."""
+
+    def connect(self, target: Target) -> Any:
+        """A new connection in auto-commit; raises the driver's own errors."""
+
+    def is_dead(self, connection: Any) -> bool:
+        """Whether an idle connection was ended by the server, without asking it."""
+
+    def translate(self, data_source: str, error: Exception, connecting: bool) -> ConnectorError | None:
+        """Our error for the driver's, None for one that it does not know."""
+
+
+def driver(dialect: str) -> Driver:
+    return cast(Driver, importlib.import_module(f"tenant_runtime.connectors.sql.drivers.{dialect}"))
+
+
+def unavailable(data_source: str, reason: str) -> DataSourceUnavailable:
+    return DataSourceUnavailable(f'Data source "{data_source}" is not available: {reason}')
+
+
+def has_unread(descriptor: int) -> bool:
+    """Whether a connection with no query under way has something to read: then the other side closed it.
+
+    This costs no round trip, which a ping does: as much as a small query.
+    """
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))

@@ -1,0 +1,100 @@
+"""MySQL and MariaDB by PyMySQL: opening a connection, and what its errors mean.
+
+What a client may see of an error is what the original's ``set-http-code`` lets it see: status, code, message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT, CR, ER
+
+from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
+from tenant_runtime.connectors.sql.driver import has_unread, unavailable
+from tenant_runtime.connectors.sql.settings import Target
+
+#: MySQL's error names by number, for ``code``: ER_DUP_ENTRY, ER_NO_SUCH_TABLE, …
+_MYSQL_CODES = {
+    number: "ER_" + name
+    for name, number in vars(ER).items()
+    if isinstance(number, int) and not name.startswith("ERROR")
+}
+
+#: MySQL: the connection is lost or cannot be made, and why, in words without names.
+_MYSQL_AWAY = {
+    CR.CR_CONNECTION_ERROR: "cannot connect",
+    CR.CR_CONN_HOST_ERROR: "cannot connect",
+    CR.CR_UNKNOWN_HOST: "unknown host",
+    CR.CR_SERVER_GONE_ERROR: "the connection was lost",
+    CR.CR_SERVER_LOST: "the connection was lost",
+    ER.CON_COUNT_ERROR: "too many connections",
+    ER.HANDSHAKE_ERROR: "bad handshake",
+    ER.DBACCESS_DENIED_ERROR: "access denied",
+    ER.ACCESS_DENIED_ERROR: "access denied",
+    ER.BAD_DB_ERROR: "unknown database",
+    ER.SERVER_SHUTDOWN: "the server is shutting down",
+    1129: "the server blocks this host",
+    1130: "the server refuses this host",
+    1927: "the connection was killed",
+    4031: "the connection was idle for too long",
+}
+
+#: Statuses that the MySQL connector gives, as texts; everything else is a 500.
+_MYSQL_STATUS = {
+    ER.DUP_ENTRY: "422",
+    ER.CANT_CREATE_DB: "422",
+    ER.DB_CREATE_EXISTS: "422",
+    ER.TABLE_EXISTS_ERROR: "422",
+    ER.DB_DROP_EXISTS: "404",
+    ER.BAD_TABLE_ERROR: "404",
+}
+
+
+class _Connection(pymysql.connections.Connection):
+    """A connection whose handshake is limited as connecting is: PyMySQL's own limit ends with TCP's."""
+
+    def limit_reads(self, seconds: float) -> None:
+        self._read_timeout = self._write_timeout = seconds
+
+
+def connect(target: Target) -> Any:
+    connection = _Connection(
+        **target.arguments,
+        autocommit=True,
+        client_flag=CLIENT.FOUND_ROWS,  # an update counts the rows that matched, as the original's driver
+        read_timeout=target.connect_seconds,
+        write_timeout=target.connect_seconds,
+    )
+    connection.limit_reads(target.query_seconds)
+    if target.create_database:
+        name = target.database.replace("`", "``")
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+        connection.select_db(target.database)
+    return connection
+
+
+def is_dead(connection: Any) -> bool:
+    sock = getattr(connection, "_sock", None)
+    return has_unread(sock.fileno() if sock is not None else -1)
+
+
+def translate(data_source: str, error: Exception, connecting: bool) -> ConnectorError | None:
+    arguments: tuple[Any, ...] = error.args
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else 0
+    message = str(arguments[1]) if len(arguments) > 1 else str(error)
+    if number in _MYSQL_AWAY:
+        timed_out = "timed out" in message
+        return unavailable(data_source, "timed out" if timed_out else _MYSQL_AWAY[number])
+    if type(error).__name__ == "InterfaceError":
+        return unavailable(data_source, "the connection was lost")
+    if connecting:
+        return None
+    code = _MYSQL_CODES.get(number)
+    text = f"{code}: {message}" if code else message
+    if number in _MYSQL_STATUS:
+        return DuplicateKey(text, status=_MYSQL_STATUS[number], code=code, errno=number)
+    found = ConnectorError(text, errno=number)
+    found.code = code
+    return found

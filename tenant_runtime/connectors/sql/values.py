@@ -1,0 +1,328 @@
+"""A property's value on its way to a column and back.
+
+In charge of: what the original's ``toColumnValue`` and ``fromColumnValue`` do, on each of the three
+dialects: dates, booleans, numbers, JSON in text columns, points. Must not know: statements, connections.
+
+Rows hold the values of ``connectors.base``: aware UTC datetimes, int or float, str, bool, dict, list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from tenant_runtime.connectors.sql.columns import column_type, is_nullable
+from tenant_runtime.model.definition import Property
+
+Convert = Callable[[Any], Any]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LEADING_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)")
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one property travels. The functions are never given None.
+
+    ``null`` stands for null where the column is not nullable (the original casts null to the type);
+    ``query`` encodes a value of a where clause, which differs from a stored one for objects and numbers.
+    """
+
+    encode: Convert
+    decode: Convert
+    query: Convert
+    null: Any = None
+
+
+def codec(dialect: str, prop: Property, zone: tzinfo | None = UTC) -> Codec:
+    """The codec of a property; ``zone`` is that of MySQL's datetimes (None: this machine's own)."""
+    kind = prop.type.kind
+    if dialect == "mysql":
+        pair = _mysql(kind, zone)
+    elif dialect == "postgresql":
+        pair = _postgresql(kind, column_type(dialect, prop))
+    else:
+        pair = _sqlite(kind)
+    encode, decode = pair
+    return Codec(
+        encode, decode, _QUERY[dialect].get(kind, encode), None if is_nullable(prop) else _NULLS.get(kind)
+    )
+
+
+#: ``Number(null)``, ``String(null)``, …: what the original writes for null into a column that is not null.
+_NULLS: dict[str, Any] = {"number": 0, "string": "null", "boolean": False, "object": "{}"}
+
+
+def zone_of(setting: str) -> tzinfo | None:
+    """The ``timezone`` setting of the MySQL driver: ``Z``, ``local`` or an offset such as ``+02:00``."""
+    if setting == "local":
+        return None
+    match = _OFFSET.fullmatch(setting)
+    if not match:
+        return UTC
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(-offset if match[1] == "-" else offset)
+
+
+# ---- numbers, text, JSON ------------------------------------------------------------------------------
+
+
+def number(value: Any) -> Any:
+    """A column's value as JavaScript's Number: integral values are ints, unreadable text is NaN."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float | Decimal):
+        real = float(value)
+        if isinstance(value, Decimal) and value == value.to_integral_value():
+            return int(value)
+        return int(real) if real.is_integer() and abs(real) < 2**63 else real
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, bytes):
+        return int.from_bytes(value, "big")
+    try:
+        return number(float(value)) if str(value).strip() else 0
+    except ValueError:
+        return float("nan")
+
+
+def exact(value: Any) -> Any:
+    """A number for the driver. Floats go as decimals, so that the database rounds 2.5 to 3 and -0.5 to -1,
+    as it does with the literal that the original writes (a DOUBLE would be rounded to even)."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**63 else Decimal(repr(value))
+    return int(value) if isinstance(value, bool) else value
+
+
+def leading_number(value: Any) -> Any:
+    """MySQL compares a number with a text by the digits that it starts with; the others are given those."""
+    if isinstance(value, str):
+        match = _LEADING_NUMBER.match(value)
+        value = float(match[0]) if match else 0
+    return exact(value)
+
+
+def text(value: Any) -> str:
+    """``String(value)``, for what a text column or a text property may meet."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
+    return to_json(value) if isinstance(value, dict | list) else str(value)
+
+
+def iso(value: datetime) -> str:
+    """As ``toISOString``: milliseconds and Z."""
+    moment = value.astimezone(UTC) if value.tzinfo else value
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, bytes):
+        return {"type": "Buffer", "data": list(value)}
+    if isinstance(value, Decimal):
+        return number(value)
+    return str(value)
+
+
+def to_json(value: Any) -> str:
+    """``JSON.stringify`` of a value; a text is kept as it is (the original's ``_serializeObject``)."""
+    if isinstance(value, str):
+        return value
+    return _quoted(value)
+
+
+def _quoted(value: Any) -> str:
+    options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(value, default=_json_default, option=options).decode()
+
+
+def from_json(value: Any) -> Any:
+    """JSON in a text column; what is not JSON stays text, as the model's constructor does in the original."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(value)  # a lone surrogate escape or a NaN: JavaScript takes the first
+        except ValueError:
+            return value
+
+
+# ---- dates --------------------------------------------------------------------------------------------
+
+
+def _aware(value: Any, zone: tzinfo | None) -> Any:
+    """A driver's date or datetime as aware UTC; zero dates and other unreadable ones become None."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=zone) if zone else value.astimezone()
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return _aware(datetime(value.year, value.month, value.day), zone)
+    if isinstance(value, int | float | Decimal):
+        return EPOCH + timedelta(milliseconds=float(value))
+    try:
+        return _aware(datetime.fromisoformat(text(value)), zone)
+    except ValueError:
+        return None
+
+
+def milliseconds(value: Any) -> Any:
+    """A date as the number that SQLite keeps; what is not a date becomes null, as in the original."""
+    if isinstance(value, datetime):
+        return (value - EPOCH) // _MILLISECOND
+    return value if isinstance(value, int | float) else None
+
+
+# ---- points -------------------------------------------------------------------------------------------
+
+_WKB = struct.Struct("<IBIdd")  # MySQL's own form: reference system, byte order, type 1, x, y
+
+
+def _point_to_wkb(value: Any) -> Any:
+    return _WKB.pack(0, 1, 1, float(value["lng"]), float(value["lat"])) if isinstance(value, dict) else value
+
+
+def _point_from_wkb(value: Any) -> Any:
+    if not isinstance(value, bytes) or len(value) != _WKB.size:
+        return value
+    x, y = _WKB.unpack(value)[3:]
+    return {"lat": number(y), "lng": number(x)}
+
+
+def _point_to_text(value: Any) -> Any:
+    return f"({value['lng']},{value['lat']})" if isinstance(value, dict) else value
+
+
+def _point_from_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    x, _, y = value.strip("()").partition(",")
+    return {"lat": number(float(y)), "lng": number(float(x))}
+
+
+# ---- the dialects -------------------------------------------------------------------------------------
+
+
+def _bytes(value: Any) -> Any:
+    return (
+        value.encode() if isinstance(value, str) else bytes(value) if isinstance(value, memoryview) else value
+    )
+
+
+def _truth(value: Any) -> bool:
+    """BIT(1), CHAR(1) and TINYINT(1) as MySQL's connector reads them."""
+    if isinstance(value, bytes) and len(value) == 1:
+        return bool(value[0]) if value[0] < 2 else value == b"1"
+    match = _LEADING_NUMBER.match(text(value)) if not isinstance(value, int) else None
+    return bool(value) if isinstance(value, int) else bool(match and int(float(match[0])))
+
+
+def _yes(value: Any) -> bool:
+    """CHAR(1) flags as the connectors of PostgreSQL and SQLite read them."""
+    return value in (True, 1) or (isinstance(value, str) and value in ("Y", "y", "T", "t", "1"))
+
+
+def _json_pair() -> tuple[Convert, Convert]:
+    return to_json, from_json
+
+
+def _mysql(kind: str, zone: tzinfo | None) -> tuple[Convert, Convert]:
+    def to_datetime(value: Any) -> Any:
+        return value.astimezone(zone).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+    table: dict[str, tuple[Convert, Convert]] = {
+        "string": (text, text),
+        "text": (text, text),
+        "datestring": (text, text),
+        "objectid": (text, text),
+        "number": (exact, number),
+        "boolean": (int, _truth),
+        "date": (to_datetime, lambda value: _aware(value, zone)),
+        "geopoint": (_point_to_wkb, _point_from_wkb),
+        "buffer": (_bytes, _bytes),
+    }
+    return table.get(kind) or _json_pair()
+
+
+def _postgresql(kind: str, column: str) -> tuple[Convert, Convert]:
+    head = column.upper()
+    if kind == "array" and head.endswith("[]"):
+        return list, list
+    table: dict[str, tuple[Convert, Convert]] = {
+        "string": (text, text),
+        "text": (text, text),
+        "datestring": (text, text),
+        "objectid": (text, text),
+        "number": (exact, number),
+        "boolean": (bool, _yes) if head.startswith("BOOL") else (lambda v: "Y" if v else "N", _yes),
+        "date": (lambda value: value, lambda value: _aware(value, UTC)),
+        "geopoint": (_point_to_text, _point_from_text),
+        "buffer": (_bytes, _bytes),
+        "array": (_quoted, _array),
+    }
+    if head in ("JSON", "JSONB"):
+        return _quoted, from_json
+    return table.get(kind) or _json_pair()
+
+
+def _array(value: Any) -> Any:
+    """A list kept as text: JSON, or the array literal (``{"a","b"}``) that the original's driver wrote."""
+    found = from_json(value)
+    if not isinstance(found, str) or not (found.startswith("{") and found.endswith("}")):
+        return found
+    try:
+        return json.loads("[" + re.sub(r"\bNULL\b", "null", found[1:-1]) + "]")
+    except ValueError:
+        return [item.strip('"') for item in found[1:-1].split(",")]
+
+
+def _sqlite(kind: str) -> tuple[Convert, Convert]:
+    table: dict[str, tuple[Convert, Convert]] = {
+        "string": (text, text),
+        "text": (text, text),
+        "datestring": (text, text),
+        "objectid": (text, text),
+        "number": (lambda v: float(v) if isinstance(v, Decimal) else v, number),
+        "boolean": (int, _yes),
+        "date": (milliseconds, lambda value: _aware(value, UTC)),
+        "buffer": (_bytes, _bytes),
+    }
+    return table.get(kind) or _json_pair()
+
+
+def _sqlite_number(value: Any) -> Any:
+    found = leading_number(value)
+    return float(found) if isinstance(found, Decimal) else found
+
+
+#: Values in a where clause. The original makes an object of a text there, and so compares with its JSON.
+_QUERY: dict[str, dict[str, Convert]] = {
+    "mysql": {"object": _quoted},
+    "postgresql": {"object": _quoted, "array": to_json, "number": leading_number},
+    "sqlite3": {"object": _quoted, "number": _sqlite_number},
+}
