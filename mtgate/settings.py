@@ -96,7 +96,7 @@ class ServerSettings(Strict):
     max_headers: Count = 100
     """More fields: 431."""
     max_body_bytes: Count | None = 10 * 1024 * 1024
-    """Larger: 413; a tenant's ``limits`` may say otherwise. Not set by ``null``: unlimited."""
+    """Larger: 413; a tenant's ``limits`` may say otherwise.."""
     max_connections: Count = 2000
     """Client connections of each proxy process."""
     max_requests_per_connection: Count = 10_000

@@ -1,0 +1,5 @@
+"""Turn on access control: users, access tokens, roles and ACLs."""
+
+
+def boot(app):
+    app.enable_auth()

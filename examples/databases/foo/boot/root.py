@@ -1,0 +1,5 @@
+"""Answer GET / with the state of the server."""
+
+
+def boot(app):
+    app.router.get("/", app.status())

@@ -1,0 +1,35 @@
+"""sd_notify(3): a daemon's words to whoever started it.
+
+In charge of: the datagram in both directions. systemd listens under ``Type=notify``, ``mtgate start``
+otherwise. Must not know: what is said.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+VARIABLE = "NOTIFY_SOCKET"
+
+
+def tell(text: str) -> None:
+    """Send assignments, such as ``READY=1``, to ``$NOTIFY_SOCKET``; nothing happens when nobody listens."""
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return
+    # a name starting with @ is in the abstract namespace, written with a zero byte
+    target = "\0" + address[1:] if address.startswith("@") else address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.setblocking(False)
+        try:
+            sender.sendto(text.encode(), target)
+        except OSError:
+            return  # who started us has gone; that is no reason to fail
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket at which a child with NOTIFY_SOCKET=path is heard; the caller closes it."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    listener.bind(str(path))
+    return listener
