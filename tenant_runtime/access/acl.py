@@ -27,18 +27,6 @@ STRENGTH = {DEFAULT: 0, ALLOW: 1, ALARM: 2, AUDIT: 3, DENY: 4}
 _PRINCIPAL_WEIGHT = {USER: 4, APP: 3, ROLE: 2}
 _ROLE_WEIGHT = {OWNER: 4, RELATED: 3, AUTHENTICATED: 2, UNAUTHENTICATED: 2, EVERYONE: 1}
 
-#: Methods whose access type follows from their name when their verb does not say READ.
-_WRITE_NAMES = {
-    "create",
-    "updateOrCreate",
-    "upsertWithWhere",
-    "upsert",
-    "destroyById",
-    "deleteById",
-    "removeById",
-}
-_READ_NAMES = {"exists", "findById", "find", "findOne", "count"}
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -190,21 +178,6 @@ def shares_scope(token_scopes: Any, method_scopes: Collection[str] | None) -> bo
     if not isinstance(granted, list | tuple) or not isinstance(wanted, list | tuple):
         return False
     return any(scope in granted for scope in wanted)
-
-
-def access_type_of(name: str, verb: str | None, explicit: str | None) -> str:
-    """READ, WRITE, REPLICATE or EXECUTE for a method.
-
-    Raises ValueError for an explicit word that is none of them.
-    """
-    if explicit:
-        if explicit not in (READ, WRITE, REPLICATE, EXECUTE):
-            words = f"{READ}, {REPLICATE}, {WRITE}, or {EXECUTE}"
-            raise ValueError(f"invalid accessType {explicit} of method {name}. It must be {words}")
-        return explicit
-    if (verb or "").upper() in ("GET", "HEAD") or name in _READ_NAMES:
-        return READ
-    return WRITE if name in _WRITE_NAMES else EXECUTE
 
 
 def dynamic_entries_where(request: AccessRequest) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tenant_runtime.access import acl
 from tenant_runtime.access.context import AccessContext, member, text_of
-from tenant_runtime.access.families import model_by_type, user_models
+from tenant_runtime.access.families import user_models
 from tenant_runtime.access.role import Roles
 from tenant_runtime.errors import LoopbackError
 
@@ -35,9 +35,8 @@ class AccessControl:
         decision = await self.check(model, method, token=token, model_id=model_id, remoting=remoting)
         if not decision.allowed:
             raise self._refusal(model, model_id, token)
-        options = getattr(remoting, "args", {}).get("options") if remoting is not None else None
-        if isinstance(options, dict):
-            options["authorizedRoles"] = dict.fromkeys(decision.authorized_roles, True)
+        if remoting is not None:
+            remoting.options["authorizedRoles"] = dict.fromkeys(decision.authorized_roles, True)
 
     async def check(
         self, model: Any, method: Any, *, token: Any, model_id: Any = None, remoting: Any = None
@@ -45,9 +44,8 @@ class AccessControl:
         """The decision on a call, without refusing it."""
         if not acl.shares_scope(member(token, "scopes") if token is not None else None, method.access_scopes):
             return acl.Decision(acl.DENY)
-        access_type = acl.access_type_of(method.name, method.verb, method.access_type)
         names = (*method.aliases, method.name)
-        request = acl.AccessRequest(model.name, method.name, access_type, names)
+        request = acl.AccessRequest(model.name, method.name, method.access_type, names)
         entries = await self._entries(model, request)
         if not entries:
             return acl.Decision(model.settings.get("defaultPermission") or acl.ALLOW)
@@ -55,7 +53,7 @@ class AccessControl:
             model=model,
             model_id=model_id,
             method=method.name,
-            access_type=access_type,
+            access_type=method.access_type,
             access_token=token,
             remoting=remoting,
             app=self._app,
@@ -72,9 +70,7 @@ class AccessControl:
 
     async def _entries(self, model: Any, request: acl.AccessRequest) -> list[acl.Entry]:
         """Rows of the ACL model, entries of the definition, those of a property of the method's name."""
-        rows = await model_by_type(self._app.registry, "ACL").find(
-            {"where": acl.dynamic_entries_where(request)}
-        )
+        rows = await self._app.registry.by_type("ACL").find({"where": acl.dynamic_entries_where(request)})
         entries = [acl.make_entry(row.to_object()) for row in rows]
         entries += acl.static_entries(model.definition.acls, model.name, request.method)
         prop = model.definition.properties.get(request.method)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tenant_runtime.access.acl import AUTHENTICATED, EVERYONE, OWNER, ROLE, UNAUTHENTICATED, USER
 from tenant_runtime.access.context import AccessContext, Principal, member, text_of
-from tenant_runtime.access.families import derives_from, has_many_user_models, model_by_type
+from tenant_runtime.access.families import has_many_user_models
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,10 @@ class Roles:
         return await self._is_mapped(role, context.principals)
 
     async def _is_mapped(self, role: str, principals: list[Principal]) -> bool:
-        found = await model_by_type(self._registry, "Role").find_one({"where": {"name": role}})
+        found = await self._registry.by_type("Role").find_one({"where": {"name": role}})
         if found is None:
             return False
-        mappings = model_by_type(self._registry, "RoleMapping")
+        mappings = self._registry.by_type("RoleMapping")
         for principal in principals:
             if not principal.type or not principal.id:
                 continue
@@ -70,7 +70,7 @@ class Roles:
     async def get_roles(self, context: AccessContext, *, only_names: bool = False) -> list[Any]:
         """The caller's roles: names of the dynamic ones, then ids (or names) of the mapped ones."""
         roles: list[Any] = [name for name in self._resolvers if await self.is_in_role(name, context)]
-        mappings = model_by_type(self._registry, "RoleMapping")
+        mappings = self._registry.by_type("RoleMapping")
         for principal in context.principals:
             if principal.id is None or not principal.type:
                 continue
@@ -83,7 +83,7 @@ class Roles:
         return list(dict.fromkeys(role for role in roles if role))
 
     async def _name_of(self, role_id: Any) -> str | None:
-        role = await model_by_type(self._registry, "Role").find_by_id(role_id)
+        role = await self._registry.by_type("Role").find_by_id(role_id)
         return None if role is None else role.name
 
     async def _resolve_owner(self, role: str, context: AccessContext) -> bool:
@@ -102,10 +102,10 @@ class Roles:
         """
         if not user.id:
             return False
-        many = has_many_user_models(model_by_type(self._registry, "User"))
+        many = has_many_user_models(self._registry.by_type("User"))
         if many == (user.type == USER):
             return False
-        if derives_from(model, "User") and user.type in (USER, model.name):
+        if model.extends("User") and user.type in (USER, model.name):
             return _same_id(model_id, user.id)
         instance = await model.find_by_id(model_id, None, options)
         if instance is None:
@@ -136,7 +136,7 @@ def _user_relations(model: Any, user: Principal) -> Iterator[str]:
     for name, relation in model.relations.items():
         if relation.kind != "belongsTo" or relation.model_to is None:
             continue
-        if not derives_from(relation.model_to, "User"):
+        if not relation.model_to.extends("User"):
             continue
         wanted = relation.model_to.name if has_many_user_models(relation.model_to) else USER
         if user.type == wanted:

@@ -179,7 +179,7 @@ def _user_model(tokens: Any, token: Any) -> Any:
     """The user model that the token is for: its principalType's, else the target of its ``user`` relation."""
     principal_type = member(token, "principalType")
     if principal_type:
-        return tokens.app.registry.get(principal_type)
+        return tokens.app.registry.find(principal_type)
     relation = tokens.relations.get("user")
     return relation.model_to if relation is not None else None
 

@@ -107,8 +107,7 @@ async function main() {
   const methods = {};
   for (const name of Object.keys(METHODS)) {
     const shared = Thing.sharedClass.findMethodByName(METHODS[name]);
-    const http = shared.http || {};
-    methods[name] = clean({aliases: shared.aliases, verb: http.verb, accessType: shared.accessType,
+    methods[name] = clean({aliases: shared.aliases, accessType: Thing._getAccessTypeForMethod(shared),
       accessScopes: shared.accessScopes});
   }
   console.log('{"methods": ' + JSON.stringify(methods) + ',\n"cases": [\n' +

@@ -28,7 +28,7 @@ def answer(case: dict[str, Any], caller: str) -> str:
     method = TABLE["methods"][case["method"]]
     if not acl.shares_scope(scopes, method.get("accessScopes")):
         return acl.DENY
-    access_type = acl.access_type_of(case["method"], method.get("verb"), method.get("accessType"))
+    access_type = method["accessType"]
     names = (*method["aliases"], case["method"])
     request = acl.AccessRequest("Thing", case["method"], access_type, names)
     where = acl.dynamic_entries_where(request)
@@ -84,28 +84,6 @@ def test_wildcard_requests_take_an_exact_entry_or_the_strongest_permission() -> 
     assert acl.resolve([allow, deny], request) == "DENY"
     assert acl.resolve([allow], request, "DENY") == "ALLOW"
     assert acl.resolve([], request, "DENY") == "DENY"
-
-
-@pytest.mark.parametrize(
-    ("name", "verb", "explicit", "expected"),
-    [
-        ("find", None, None, "READ"),
-        ("greet", "get", None, "READ"),
-        ("greet", "HEAD", None, "READ"),
-        ("greet", "post", None, "EXECUTE"),
-        ("deleteById", "del", None, "WRITE"),
-        ("greet", "get", "WRITE", "WRITE"),
-        ("upsertWithWhere", None, None, "WRITE"),
-        ("patchAttributes", None, None, "EXECUTE"),
-    ],
-)
-def test_access_type(name: str, verb: str | None, explicit: str | None, expected: str) -> None:
-    assert acl.access_type_of(name, verb, explicit) == expected
-
-
-def test_an_unknown_access_type_is_an_error() -> None:
-    with pytest.raises(ValueError, match="invalid accessType DELETE"):
-        acl.access_type_of("greet", "get", "DELETE")
 
 
 def test_scopes() -> None:
