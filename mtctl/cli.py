@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mtctl import exits
 from mtctl.client import Control, Forbidden, Refused, Unreachable
-from mtctl.commands import model, output, schema, status, tenants
+from mtctl.commands import imports, model, output, schema, status, tenants
 from mtctl.session import Session, Usage
 from mtgate.paths import locate
 
@@ -115,6 +115,10 @@ def _membership(command: Adder) -> None:
         "--from", dest="source", metavar="APPDIR", help="copy this app (flat, or LoopBack 3 project)"
     )
     add.add_argument("--no-start", action="store_true", help="do not start it")
+    bring = command("import", imports.import_app, "Bring a LoopBack 2 or 3 project over as a tenant.")
+    bring.add_argument("source", metavar="DIR", help="the project (server/ and common/, or flat)")
+    bring.add_argument("--as", dest="id", metavar="ID", required=True, help="the tenant's id")
+    bring.add_argument("--start", action="store_true", help="start it at once")
     remove = command("remove", tenants.remove, "Stop a tenant; delete its folder and state.", "delete")
     remove.add_argument("id", metavar="ID")
     remove.add_argument("-y", "--yes", action="store_true", help="do not ask")
