@@ -16,6 +16,7 @@ from tests.servers.kinds import KINDS
 from tests.servers.running import RunningServers
 from tests.servers.server import Server
 
+CONNECTORS = tuple(KINDS)
 SERVERS = pytest.StashKey[RunningServers]()
 
 
@@ -31,6 +32,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    # A test that runs on several connectors names them in its parameters.
+    called = [item.callspec for item in session.items if hasattr(item, "callspec")]
+    wanted |= {
+        f"{value}_database" for call in called for value in call.params.values() if value in CONNECTORS
+    }
     kinds = [kind for kind in KINDS if {f"{kind}_database", f"{kind}_server"} & wanted]
     session.config.stash[SERVERS].start(kinds)
 
@@ -74,6 +80,19 @@ def postgresql_database(postgresql_server: Server) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def mongodb_database(mongodb_server: Server) -> Iterator[dict[str, Any]]:
     yield from fresh(mongodb_server)
+
+
+@pytest.fixture
+def database_of(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+    """Connector's name → a fresh database as an entry of datasources.json, for tests that run on several."""
+
+    def make(connector: str) -> dict[str, Any]:
+        if connector in KINDS:
+            settings: dict[str, Any] = request.getfixturevalue(f"{connector}_database")
+            return settings
+        return {"connector": connector, **({"file": "test.db"} if connector == "sqlite3" else {})}
+
+    return make
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ class MongodbConnector:
             nested_queries=True,
             geo=settings.get("enableGeoIndexing") is True,
             generated_id="objectid",
+            upsert_checks_whole=True,
         )
         self._models: dict[str, ModelDefinition] = {}
         self._mappings: dict[str, Mapping] = {}

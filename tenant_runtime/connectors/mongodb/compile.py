@@ -14,7 +14,7 @@ from tenant_runtime.connectors.mongodb.ids import is_stored_as_object_id, is_typ
 from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, each
 from tenant_runtime.filter.query import Compare, Group, Order, Where
 
-#: Run code in the server: removed from every filter, whoever sent them.
+#: Run code in the server: removed from every filter, whoever sent them (the original removes the first two).
 FORBIDDEN = frozenset({"$where", "mapReduce", "$function", "$accumulator"})
 
 #: What ``allowExtendedOperators`` admits in an update.
@@ -32,7 +32,7 @@ def compile_where(where: Where, mapping: Mapping) -> Document:
     """The filter document. An empty group at the root is everything; deeper ones are MongoDB's to refuse."""
     if isinstance(where, Compare):
         return compile_compare(where, mapping)
-    parts = [compile_where(child, mapping) for child in where.children if not is_forbidden(child)]
+    parts = [compile_where(child, mapping) for child in where.children]
     if where.kind == "and":
         merged = merge(parts)
         if merged is not None:
@@ -40,8 +40,11 @@ def compile_where(where: Where, mapping: Mapping) -> Document:
     return {f"${where.kind}": parts}
 
 
-def is_forbidden(where: Where) -> bool:
-    return isinstance(where, Compare) and (where.path in FORBIDDEN or where.options in FORBIDDEN)
+def without_code(value: Any) -> Any:
+    """The value without any key that would run code in the server."""
+    if isinstance(value, dict):
+        return {key: without_code(item) for key, item in value.items() if key not in FORBIDDEN}
+    return [without_code(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def merge(parts: list[Document]) -> Document | None:
@@ -55,9 +58,11 @@ def merge(parts: list[Document]) -> Document | None:
 
 
 def compile_compare(compare: Compare, mapping: Mapping) -> Document:
+    if compare.path in FORBIDDEN:
+        return {}
     field = mapping.field(compare.path)
     prop = compare.prop if compare.prop is not None and compare.prop.name == compare.path else None
-    value = compare.value
+    value = without_code(compare.value)
     if prop is not None and prop.name in mapping.decimals:
         value = each(value, lambda item: Decimal128(str(item)))
     if typed_object_id(prop, mapping):
@@ -92,7 +97,7 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case "near":
             return {"$near": near(value)}
         case "raw":
-            return {compare.options: value}
+            return value
         case _:
             # ilike and nilike: the original passes them on and MongoDB does not know them.
             raise QueryRefused(f"unknown operator: ${compare.op}")
@@ -113,13 +118,24 @@ def regular_expression(value: Any, options: str | None) -> Regex[str]:
 
 def near(value: dict[str, Any]) -> Document:
     """``{near: {lat, lng}, maxDistance, minDistance, unit}``; here the default unit is meters."""
-    point = value["near"]
+    lng, lat = coordinates(value["near"])
     scale = METERS.get(str(value.get("unit") or "meters"), 1.0)
-    document: Document = {"$geometry": {"type": "Point", "coordinates": [point["lng"], point["lat"]]}}
+    document: Document = {"$geometry": {"type": "Point", "coordinates": [lng, lat]}}
     for name in ("maxDistance", "minDistance"):
         if value.get(name):
             document[f"${name}"] = value[name] * scale
     return document
+
+
+def coordinates(point: Any) -> tuple[Any, Any]:
+    """Longitude and latitude of ``{lat, lng}``, ``[lng, lat]`` or ``"lng,lat"``, in the original's order."""
+    if isinstance(point, dict):
+        return point.get("lng"), point.get("lat")
+    parts = point.split(",") if isinstance(point, str) else list(point)
+    try:
+        return float(parts[0]), float(parts[1])
+    except (ValueError, IndexError, TypeError):
+        raise QueryRefused("near needs a point: {lat, lng}") from None
 
 
 def has_near(where: Where) -> bool:

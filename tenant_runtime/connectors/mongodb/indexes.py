@@ -36,7 +36,8 @@ class Index:
 
 def wanted_indexes(model: ModelDefinition, mapping: Mapping) -> list[Index]:
     """All indexes of one model, those of ``indexes`` first."""
-    found = [named_index(name, spec, mapping) for name, spec in model.indexes.items()]
+    named = model.settings.get("indexes") or {}
+    found = [named_index(name, spec, mapping) for name, spec in named.items()]
     found += [property_index(prop, mapping) for prop in model.properties.values() if prop.index]
     return [index for index in found if index.keys and index.keys != (("_id", 1),)]
 

@@ -143,14 +143,16 @@ class Compiler:
         count = _parameters(shape)
         limit: Any = sa.bindparam(f"p{count}", type_=sa.Integer) if query.limit else None
         position = count + (limit is not None)
-        skip = sa.bindparam(f"p{position}", type_=sa.Integer) if query.skip > 0 else None
+        skip: Any = sa.bindparam(f"p{position}", type_=sa.Integer) if query.skip > 0 else None
         if query.per_parent and (limit is not None or skip is not None):
             key = mapping.columns[query.per_parent.key]
             found = _per_parent(mapping, columns, shape, order, key, limit, skip)
         else:
             found = _filtered(sa.select(*columns), mapping, shape).order_by(*order)
-            if skip is not None and limit is None and self._dialect == "sqlite3":
-                limit = sa.literal_column("-1")  # which knows no OFFSET without a LIMIT
+            if self._dialect == "sqlite3" and (limit is not None or skip is not None):
+                # It knows no OFFSET without a LIMIT, and SQLAlchemy gives it no LIMIT without an OFFSET.
+                limit = sa.literal_column("-1") if limit is None else limit
+                skip = sa.literal_column("0") if skip is None else skip
             found = found.limit(limit).offset(skip)
         return self._statement(found, mapping, wanted)
 

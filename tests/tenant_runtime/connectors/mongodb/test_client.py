@@ -69,7 +69,7 @@ def test_a_duplicate_key_is_a_500_as_in_the_original(connector: MongodbConnector
     [
         Group("and", (Group("or", ()),)),
         Compare("a", "like", "("),
-        Compare("a", "raw", 1, options="$nonsense"),
+        Compare("a", "raw", {"$nonsense": 1}),
     ],
 )
 def test_what_mongodb_refuses(connector: MongodbConnector, where: Any) -> None:

@@ -58,7 +58,7 @@ def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compa
         (compare("name", "like", "^A", "i"), {"name": {"$regex": Regex("^A", "i")}}),
         (compare("name", "nlike", "b"), {"name": {"$not": Regex("b", "")}}),
         (compare("name", "exists", False), {"name": {"$exists": False}}),
-        (compare("tags", "raw", 2, "$size"), {"tags": {"$size": 2}}),
+        (compare("tags", "raw", {"$size": 2}), {"tags": {"$size": 2}}),
         (compare("price", "gte", "1.50"), {"price": {"$gte": Decimal128("1.50")}}),
         (
             Group("and", (compare("name", "eq", "a"), compare("ship", "eq", "b"))),
@@ -71,7 +71,8 @@ def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compa
         (Group("or", (compare("name", "eq", "a"),)), {"$or": [{"name": "a"}]}),
         (Group("nor", (compare("name", "eq", "a"),)), {"$nor": [{"name": "a"}]}),
         (Group("and", (compare("$where", "eq", "while(1){}"), compare("name", "eq", "a"))), {"name": "a"}),
-        (Group("and", (compare("name", "raw", "1", "$where"),)), {}),
+        (compare("name", "raw", {"$where": "1", "$gt": "a"}), {"name": {"$gt": "a"}}),
+        (compare("$expr", "eq", {"$function": {"body": "f"}}), {"$expr": {}}),
     ],
 )
 def test_where(where: Any, document: dict[str, Any]) -> None:

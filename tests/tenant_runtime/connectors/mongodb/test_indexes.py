@@ -13,7 +13,9 @@ from tenant_runtime.model.definition import ModelDefinition, Property, PropertyT
 
 
 def wanted(indexes: dict[str, Any], *properties: Property, **settings: Any) -> list[tuple[Any, Any]]:
-    model = ModelDefinition("M", None, {prop.name: prop for prop in properties}, indexes=indexes)
+    model = ModelDefinition(
+        "M", None, {prop.name: prop for prop in properties}, settings={"indexes": indexes}
+    )
     return [(index.keys, index.options) for index in wanted_indexes(model, mapping_of(model, settings))]
 
 
