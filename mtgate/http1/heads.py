@@ -138,6 +138,10 @@ class RequestHeads:
             self._blocks.put(block, result.fields)
         return result
 
+    def check_line(self, line: bytes) -> None:
+        """A request line without its CRLF, while the rest is still to come. Raises Refusal."""
+        check_request_line(line, self.limits)
+
     def forget(self) -> None:
         """Call it now and then: what was not seen since the last time is dropped."""
         self._heads.age()

@@ -126,7 +126,7 @@ class Connection:
         self.stream = Stream(server.poller, sock)
         self._server = server
         self._limits = server.limits
-        self._incoming = Incoming(server.poller, self.stream, server.limits)
+        self._incoming = Incoming(server.poller, self.stream, server.limits, server.heads.check_line)
         self._peer: Peer | None = peer_of(sock)
         self._client = client_of(sock, address)
         self._idle = True
@@ -154,11 +154,14 @@ class Connection:
     async def _exchange(self) -> bool:
         """One request and its response. True when the connection can be used again."""
         self._idle = True
-        raw = await self._incoming.head(self._server.poller.now + self._limits.idle_timeout_seconds)
-        if raw is None:
+        try:
+            if not await self._incoming.begin(self._server.poller.now + self._limits.idle_timeout_seconds):
+                return False
+        except StreamTimeout:
             return False
         self._idle = False
-        head = self._server.heads.parse(raw)
+        self._incoming.skip_empty_line()
+        head = self._server.heads.parse(await self._incoming.head())
         self._server.in_flight += 1
         try:
             response = await self._server.handler(self._request(head))

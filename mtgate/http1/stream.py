@@ -19,6 +19,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import outcome
 import trio
@@ -46,6 +47,22 @@ class StreamBroken(Exception):
     """The connection was reset, or the other end takes no more bytes."""
 
 
+class ByteStream(Protocol):
+    """What messages are read from and written to: a socket, or TLS over one."""
+
+    async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
+        """See Stream."""
+
+    async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
+        """See Stream."""
+
+    def send_end(self) -> None:
+        """See Stream."""
+
+    def close(self) -> None:
+        """See Stream."""
+
+
 class Stream:
     """A connected socket, non-blocking; one task may receive while another sends.
 
@@ -64,6 +81,7 @@ class Stream:
         "_writable",
         "_write_deadline",
         "_writer",
+        "leaves_by_half_close",
         "on_gone",
         "on_stir",
         "socket",
@@ -73,6 +91,7 @@ class Stream:
         self.socket = sock
         self.on_gone: Callable[[], object] | None = None
         self.on_stir: Callable[[], object] | None = None
+        self.leaves_by_half_close = False
         self._poller = poller
         self._readable = True
         self._writable = True
@@ -153,6 +172,10 @@ class Stream:
             task, self._reader = self._reader, None
             trio.lowlevel.reschedule(task, outcome.Error(error))
 
+    def limit_reading(self, deadline: float) -> None:
+        """Sets a new deadline for the task that waits for bytes."""
+        self._read_deadline = deadline
+
     async def _share(self) -> None:
         self._luck += 1
         if self._luck >= _FAIRNESS:
@@ -205,7 +228,8 @@ class Stream:
         if events & _WRITE and self._writer is not None:
             task, self._writer = self._writer, None
             trio.lowlevel.reschedule(task)
-        if events & _GONE and self.on_gone is not None:
+        gone = events & _GONE or (self.leaves_by_half_close and self._ended)
+        if gone and self.on_gone is not None:
             self.on_gone()
 
     def expire(self, now: float) -> None:

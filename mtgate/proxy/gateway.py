@@ -1,0 +1,202 @@
+"""What all connections of one proxy process share.
+
+In charge of: the routing table and what follows from its changes, tenants, counters, ids of requests, the
+access log. Must not know: how a request is read or forwarded, where reports go.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mtgate.http1.heads import RequestHeads, ResponseHeads
+from mtgate.http1.stream import Poller
+from mtgate.http1.strict import HeadLimits
+from mtgate.proxy import access, rewrite
+from mtgate.proxy.config import ProxySettings
+from mtgate.proxy.rewrite import Trace
+from mtgate.proxy.routing import Route, RoutingTable
+from mtgate.proxy.upstream import Counters, Tenant
+
+Report = Callable[[dict[str, Any]], None]
+
+#: Lines of the access log kept until the next flush; more are dropped and counted.
+MAX_LINES = 10_000
+
+
+class Gateway:
+    """One for each proxy process; ``report`` sends a message to the daemon."""
+
+    def __init__(self, poller: Poller, settings: ProxySettings, report: Report) -> None:
+        self.poller = poller
+        self.settings = settings
+        self.limits = settings.limits
+        self.report = report
+        self.table = RoutingTable()
+        self.heads = RequestHeads(settings.head_limits)
+        self.response_heads = ResponseHeads(
+            HeadLimits(settings.max_head_bytes, fields=2 * settings.max_headers)
+        )
+        self.closing = False
+        self.connections = 0
+        self.unrouted = Counters()
+        self._tenants: dict[str, Tenant] = {}
+        self._draining: set[tuple[str, int]] = set()
+        self._random = random.Random()
+        self._lines: list[str] = []
+        self._lines_dropped = 0
+        self._format = access.FORMATS.get(settings.access_log)
+        self._trusted = _Trusted(settings.trusted_proxies)
+        self._date = (0, b"")
+
+    # -- routes
+    # ---------------------------------------------------------------------------------------------------
+
+    def tenant(self, route: Route) -> Tenant:
+        """The tenant of that route, made when first asked for."""
+        tenant = self._tenants.get(route.id)
+        if tenant is None:
+            tenant = Tenant(route, self.poller, self.settings, self._wake)
+            self._tenants[route.id] = tenant
+        return tenant
+
+    def set_route(self, route: Route) -> None:
+        """Adds or changes a tenant; reports when nothing uses its old generation any more."""
+        old = self.table.get(route.id)
+        self.table.set(route)
+        tenant = self._tenants.get(route.id)
+        if tenant is not None:
+            tenant.update(route)
+        if old is not None and old.generation != route.generation:
+            self._draining.add((route.id, old.generation))
+            self.check_drained(route.id)
+
+    def remove_route(self, tenant_id: str) -> None:
+        """Requests under way are finished."""
+        self.table.remove(tenant_id)
+        tenant = self._tenants.pop(tenant_id, None)
+        if tenant is not None:
+            tenant.update(Route(tenant_id, tenant.route.socket, tenant.route.generation, "removed"))
+
+    def snapshot(self, routes: list[Route]) -> None:
+        """Exactly these are the routes."""
+        for tenant_id in self.table.ids() - {route.id for route in routes}:
+            self.remove_route(tenant_id)
+        for route in routes:
+            self.set_route(route)
+
+    def check_drained(self, tenant_id: str) -> None:
+        """Reports generations of that tenant that are not in use any more."""
+        for waiting in [item for item in self._draining if item[0] == tenant_id]:
+            tenant = self._tenants.get(tenant_id)
+            if tenant is None or not tenant.pool.uses(waiting[1]):
+                self._draining.discard(waiting)
+                self.report({"op": "drained", "id": tenant_id, "generation": waiting[1]})
+
+    def after_exchange(self, tenant: Tenant) -> None:
+        """Called when a request has left the tenant."""
+        if self._draining:
+            self.check_drained(tenant.route.id)
+
+    def _wake(self, tenant_id: str) -> None:
+        self.report({"op": "wake", "id": tenant_id})
+
+    # -- what a request needs
+    # -------------------------------------------------------------------------------------
+
+    def trace(self) -> Trace:
+        """Fresh ids (W3C Trace Context); unique, not secret."""
+        trace_id = b"%032x" % self._random.getrandbits(128)
+        return Trace(trace_id, b"00-%b-%016x-01" % (trace_id, self._random.getrandbits(64)))
+
+    def trusts(self, address: str) -> bool:
+        """Are this peer's claims about who asked believed?"""
+        return address in self._trusted
+
+    def date(self) -> bytes:
+        """The Date field, rendered once a second."""
+        now = int(time.time())
+        if now != self._date[0]:
+            stamp = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
+            self._date = (now, b"Date: " + stamp.encode("ascii") + b"\r\n")
+        return self._date[1]
+
+    @property
+    def logs_access(self) -> bool:
+        """Is an access log kept?"""
+        return self._format is not None
+
+    def log(self, entry: access.Entry) -> None:
+        """One line, sent with the next flush."""
+        if self._format is None:
+            return
+        if len(self._lines) < MAX_LINES:
+            self._lines.append(self._format(entry, time.time()))
+        else:
+            self._lines_dropped += 1
+
+    # -- now and then
+    # ---------------------------------------------------------------------------------------------
+
+    def flush_log(self) -> None:
+        """Hands up the lines."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self.report({"op": "access", "lines": lines, "dropped": self._lines_dropped})
+            self._lines_dropped = 0
+
+    def report_activity(self) -> None:
+        """Which tenants were asked for, or are at work, and what was counted."""
+        counted: dict[str, Any] = {}
+        active: dict[str, int] = {}
+        for tenant_id, tenant in self._tenants.items():
+            if tenant.counters.requests or tenant.in_flight:
+                active[tenant_id] = tenant.counters.requests
+            if tenant.counters.requests:
+                counted[tenant_id] = _counters_to_json(tenant.counters)
+                tenant.counters = Counters()
+            tenant.trim()
+        if active:
+            self.report({"op": "activity", "ids": active})
+        if counted or self.unrouted.requests:
+            unrouted, self.unrouted = _counters_to_json(self.unrouted), Counters()
+            self.report(
+                {"op": "counters", "tenants": counted, "unrouted": unrouted, "connections": self.connections}
+            )
+
+    def forget(self) -> None:
+        """Heads that were not seen lately."""
+        self.heads.forget()
+        self.response_heads.forget()
+        rewrite.forget()
+
+
+def _counters_to_json(counters: Counters) -> dict[str, Any]:
+    return {
+        "requests": counters.requests,
+        "received_bytes": counters.received_bytes,
+        "sent_bytes": counters.sent_bytes,
+        "retries": counters.retries,
+        "refused": counters.refused,
+        "upstream_seconds": counters.upstream_seconds,
+        "statuses": {str(status): count for status, count in counters.statuses.items()},
+    }
+
+
+class _Trusted:
+    """Addresses and networks; ``unix`` for peers on Unix sockets."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._unix = "unix" in texts
+        self._networks = [ipaddress.ip_network(text, strict=False) for text in texts if text != "unix"]
+
+    def __contains__(self, address: str) -> bool:
+        if address == "unix":
+            return self._unix
+        if not self._networks:
+            return False
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        return any(parsed in network for network in self._networks)

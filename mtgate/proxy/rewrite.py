@@ -1,0 +1,223 @@
+"""Heads as they are sent on: to the worker, and back to the client.
+
+In charge of: which fields pass, which are ours, how the body is framed on the next leg. Must not know:
+sockets. Nothing is forwarded as it came: hop-by-hop fields go (RFC 9110 7.6.1), so do claims about who
+asked unless they come from a trusted proxy; bodies are framed anew. Pure; what depends on a block alone is
+computed once for that block.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mtgate.http1.heads import Fields, RequestHead, ResponseHead
+from mtgate.http1.message import status_line
+
+#: Named in Connection or not, these pass: a client cannot make us drop them.
+_PROTECTED = {b"host", b"content-length", b"content-type", b"cookie", b"authorization"}
+_HOP_BY_HOP = {
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"content-length",
+    b"http2-settings",
+}
+_OURS_IN_REQUESTS = _HOP_BY_HOP | {b"host", b"expect"}
+_OURS_IN_RESPONSES = _HOP_BY_HOP | {b"x-request-id"}
+#: Claims about who asked; compared with ``_`` read as ``-``, as CGI-like servers do.
+_CLAIMS = {b"forwarded", b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"proxy"}
+_CLAIMS |= {b"x-request-id", b"traceparent", b"tracestate"}
+#: Upgrades that would hide requests from the gate; others are passed through.
+_FORBIDDEN_UPGRADES = {b"h2c", b"h2", b"h3", b"http", b"tls"}
+_ONE_TOKEN = re.compile(rb"[a-z0-9._-]+\Z")
+
+CHUNKED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asked, for one client connection: address, scheme, and whether its own claims are believed."""
+
+    address: bytes
+    scheme: bytes
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The ids of one request: ours, or a trusted proxy's."""
+
+    request_id: bytes
+    traceparent: bytes
+
+
+def _passes(name: bytes, fields: Fields, dropped: set[bytes]) -> bool:
+    return name not in dropped and (name not in fields.connection or name in _PROTECTED)
+
+
+def _is_claim(name: bytes) -> bool:
+    spelt = name.replace(b"_", b"-")
+    return spelt in _CLAIMS or spelt.startswith(b"x-forwarded-")
+
+
+@lru_cache(maxsize=4096)
+def request_fields(fields: Fields) -> bytes:
+    """The field lines of a request that pass on their own merit. Cached by the identity of the block."""
+    return b"".join(
+        b"%b: %b\r\n" % (raw, value)
+        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
+        if _passes(name, fields, _OURS_IN_REQUESTS) and not _is_claim(name)
+    )
+
+
+@lru_cache(maxsize=4096)
+def response_fields(fields: Fields) -> bytes:
+    """The field lines of a response that pass. Cached by the identity of the block."""
+    return b"".join(
+        b"%b: %b\r\n" % (raw, value)
+        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
+        if _passes(name, fields, _OURS_IN_RESPONSES)
+    )
+
+
+@lru_cache(maxsize=4096)
+def has_date(fields: Fields) -> bool:
+    """Does the worker date its responses? If not, the gateway does (RFC 9110 6.6.1)."""
+    return any(name == b"date" for name, _ in fields.headers)
+
+
+def forget() -> None:
+    """Drops what is cached: field lines hold cookies and tokens, they are not kept for ever."""
+    request_fields.cache_clear()
+    response_fields.cache_clear()
+
+
+def claim(fields: Fields, name: bytes) -> bytes | None:
+    """A claim's value; several lines are one list."""
+    values = [value for found, value in fields.headers if found == name]
+    return b", ".join(values) if values else None
+
+
+def quoted(address: bytes) -> bytes:
+    """A node of Forwarded (RFC 7239 section 6): IPv6 in brackets and quotes."""
+    return b'"[%b]"' % address if b":" in address else address
+
+
+def forwarding_fields(head: RequestHead, asker: Asker, prefix: bytes) -> bytes:
+    """``X-Forwarded-*`` and ``Forwarded``: ours, appended to a trusted proxy's."""
+    host = head.host or b"localhost"
+    chain, scheme, earlier = asker.address, asker.scheme, b""
+    if asker.trusted:
+        fields = head.fields
+        before = claim(fields, b"x-forwarded-for")
+        chain = before + b", " + chain if before else chain
+        scheme = claim(fields, b"x-forwarded-proto") or scheme
+        host = claim(fields, b"x-forwarded-host") or host
+        prefix = (claim(fields, b"x-forwarded-prefix") or b"") + prefix
+        forwarded = claim(fields, b"forwarded")
+        earlier = forwarded + b", " if forwarded else b""
+    lines = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
+        chain,
+        scheme,
+        host,
+    )
+    if prefix:
+        lines += b"X-Forwarded-Prefix: %b\r\n" % prefix
+    return lines + b'Forwarded: %bfor=%b;host="%b";proto=%b\r\n' % (
+        earlier,
+        quoted(asker.address),
+        host,
+        scheme,
+    )
+
+
+def request_head(
+    head: RequestHead, target: bytes, forwarding: bytes, trace: Trace, length: int | None
+) -> bytes:
+    """The head for the worker. ``length``: of the body, CHUNKED, or None when there is none."""
+    fields = head.fields
+    if length is None:
+        framing = b""
+    elif length == CHUNKED:
+        framing = b"Transfer-Encoding: chunked\r\n"
+    else:
+        framing = b"Content-Length: %d\r\n" % length
+    if upgrades(head):
+        framing += b"Connection: upgrade\r\nUpgrade: %b\r\n" % (fields.upgrade or b"")
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\nTraceparent: %b\r\n\r\n" % (
+        head.method,
+        target,
+        head.host or b"localhost",
+        request_fields(fields),
+        framing,
+        forwarding,
+        trace.request_id,
+        trace.traceparent,
+    )
+
+
+def upgrades(head: RequestHead) -> bool:
+    """Does the request propose an upgrade that is passed on? (RFC 9110 7.8.
+
+    Never from HTTP/1.0, or with a body)
+    """
+    upgrade = head.fields.upgrade
+    if upgrade is None or head.http_version != b"1.1" or head.has_body:
+        return False
+    return _ONE_TOKEN.match(upgrade) is not None and upgrade not in _FORBIDDEN_UPGRADES
+
+
+def response_head(head: ResponseHead, length: int | None, extra: bytes, close: bool) -> bytes:
+    """The head for the client. ``length``: of the body, CHUNKED, or None when nothing is said about it."""
+    if length is None:
+        framing = b""
+    elif length == CHUNKED:
+        framing = b"Transfer-Encoding: chunked\r\n"
+    else:
+        framing = b"Content-Length: %d\r\n" % length
+    return b"%b%b%b%b%b\r\n" % (
+        _line(head),
+        response_fields(head.fields),
+        framing,
+        extra,
+        b"Connection: close\r\n" if close else b"",
+    )
+
+
+def _line(head: ResponseHead) -> bytes:
+    """The worker's reason phrase is kept: clients show it."""
+    if head.reason:
+        return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
+    return status_line(head.status)
+
+
+def switching_head(head: ResponseHead, extra: bytes) -> bytes:
+    """The 101 for the client."""
+    return b"%b%bConnection: upgrade\r\nUpgrade: %b\r\n%b\r\n" % (
+        _line(head),
+        response_fields(head.fields),
+        head.fields.upgrade or b"",
+        extra,
+    )
+
+
+def response_length(method: bytes, head: ResponseHead, chunks_allowed: bool) -> tuple[int | None, bool]:
+    """How a response is framed for the client: the length as for ``response_head``, and must it end with a
+    close?
+
+    A HEAD or 304 answer keeps the length it announces; RFC 9112 6.3 for the rest.
+    """
+    framing = head.fields.framing
+    if method == b"HEAD" or head.status == 304:
+        return framing.content_length, False
+    if head.status == 204 or head.status < 200:
+        return None, False
+    if framing.content_length is not None:
+        return framing.content_length, False
+    return (CHUNKED, False) if chunks_allowed else (None, True)

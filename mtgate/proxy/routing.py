@@ -1,0 +1,155 @@
+"""Which tenant a request is for.
+
+In charge of: routes, their table, and the words between daemon and proxy about them. Must not know: sockets,
+connections, how a request is served. Pure.
+
+The first path segment, as exact bytes, names the tenant; nothing is decoded. A host name that a tenant
+claims leads to it with the whole path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from mtgate.proxy.config import TenantLimits
+
+ACTIVE = "active"
+ASLEEP = "asleep"
+#: A tenant in one of these is about to serve, or may be: requests wait for it.
+PENDING = frozenset({"activating", "auto-restart", "deactivating", ASLEEP})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One tenant as the proxies see it; ``state`` is a unit's, ``reason`` why it is not active."""
+
+    id: str
+    socket: str
+    generation: int = 0
+    state: str = ACTIVE
+    hosts: tuple[str, ...] = ()
+    reason: str = ""
+    limits: TenantLimits = field(default_factory=TenantLimits)
+
+    @property
+    def serves(self) -> bool:
+        """Can a request be sent now?"""
+        return self.state == ACTIVE
+
+    @property
+    def pending(self) -> bool:
+        """May it serve soon?"""
+        return self.state in PENDING
+
+
+class Match(NamedTuple):
+    """The route, the prefix that was taken off (empty for a host route), and the target that is left."""
+
+    route: Route
+    prefix: bytes
+    target: bytes
+
+
+class RoutingTable:
+    """All routes. One task changes it; a request keeps the Match it started with."""
+
+    def __init__(self, routes: Iterable[Route] = ()) -> None:
+        self._by_segment: dict[bytes, Route] = {}
+        self._by_host: dict[bytes, Route] = {}
+        for route in routes:
+            self.set(route)
+
+    def __len__(self) -> int:
+        return len(self._by_segment)
+
+    def get(self, tenant_id: str) -> Route | None:
+        """The route of that tenant."""
+        return self._by_segment.get(tenant_id.encode("ascii", "replace"))
+
+    def ids(self) -> set[str]:
+        """Of all tenants."""
+        return {route.id for route in self._by_segment.values()}
+
+    def set(self, route: Route) -> None:
+        """Adds or replaces it. A host name goes to the tenant that claimed it last."""
+        self._forget_hosts(route.id)
+        self._by_segment[route.id.encode("ascii")] = route
+        for host in route.hosts:
+            self._by_host[host.lower().encode("ascii")] = route
+
+    def remove(self, tenant_id: str) -> None:
+        """Unknown ids are ignored."""
+        self._forget_hosts(tenant_id)
+        self._by_segment.pop(tenant_id.encode("ascii", "replace"), None)
+
+    def _forget_hosts(self, tenant_id: str) -> None:
+        old = self.get(tenant_id)
+        for host in old.hosts if old else ():
+            key = host.lower().encode("ascii")
+            if self._by_host.get(key) is old:
+                del self._by_host[key]
+
+    def match(self, target: bytes, host: bytes | None) -> Match | None:
+        """For a target in origin form and the authority it was sent to."""
+        if self._by_host and host:
+            route = self._by_host.get(host.rpartition(b":")[0].lower() or host.lower())
+            route = route or self._by_host.get(host.lower())
+            if route is not None:
+                return Match(route, b"", target)
+        segment = first_segment(target)
+        route = self._by_segment.get(segment)
+        if route is None:
+            return None
+        rest = target[len(segment) + 1 :]
+        return Match(route, b"/" + segment, rest if rest[:1] == b"/" else b"/" + rest)
+
+
+def first_segment(target: bytes) -> bytes:
+    """``/foo/x?y`` → ``foo``. Raw bytes up to the next slash or the query."""
+    end = target.find(b"/", 1)
+    segment = target[1:] if end < 0 else target[1:end]
+    query = segment.find(b"?")
+    return segment if query < 0 else segment[:query]
+
+
+# -- the words of the feed -----------------------------------------------------------------------------------
+
+
+def route_to_json(route: Route) -> dict[str, Any]:
+    """As it stands in the feed."""
+    return asdict(route)
+
+
+def route_from_json(document: dict[str, Any]) -> Route:
+    """The inverse. Raises KeyError or TypeError for what is not a route."""
+    return Route(
+        id=document["id"],
+        socket=document["socket"],
+        generation=document.get("generation", 0),
+        state=document.get("state", ACTIVE),
+        hosts=tuple(document.get("hosts") or ()),
+        reason=document.get("reason") or "",
+        limits=TenantLimits.from_json(document.get("limits") or {}),
+    )
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One line of the feed."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+class LineDecoder:
+    """Bytes of the feed → messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The messages that are complete now. Raises ValueError for a line that is not JSON."""
+        self._buffer += data
+        *lines, rest = self._buffer.split(b"\n")
+        self._buffer = bytearray(rest)
+        return [json.loads(line) for line in lines]

@@ -1,0 +1,147 @@
+"""TLS on a stream, and the certificates.
+
+In charge of: handshake, records in and out, which certificate a server name gets, changing them while
+connections live. Must not know: HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from collections.abc import Sequence
+from typing import TextIO
+
+from mtgate.http1.stream import RECEIVE_BYTES, Stream, StreamBroken
+from mtgate.proxy.config import TlsSettings
+
+
+class TlsStream:
+    """A ByteStream.
+
+    TLS, server side, on a Stream that it owns. ``received`` came before the handshake began.
+    """
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext, received: bytes = b"") -> None:
+        self._stream = stream
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._in.write(received)
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+
+    async def handshake(self, deadline: float, stall_seconds: float) -> None:
+        """Raises ssl.SSLError, StreamTimeout, StreamBroken."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush(stall_seconds)
+                await self._fill(deadline, RECEIVE_BYTES)
+            else:
+                await self._flush(stall_seconds)
+                return
+
+    async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
+        """As Stream's. The end of the TLS session and the end of the connection are both an end."""
+        while True:
+            try:
+                return self._tls.read(size)
+            except ssl.SSLWantReadError:
+                if not await self._fill(deadline, size):
+                    return b""
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                raise StreamBroken(str(error)) from error
+
+    async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
+        """As Stream's."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise StreamBroken(str(error)) from error
+        await self._flush(stall_seconds)
+
+    def send_end(self) -> None:
+        """Shuts the sending side of the connection.
+
+        A close_notify would need room in the socket; it is tried.
+        """
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()
+        rest = self._out.read()
+        try:
+            if rest:
+                self._stream.socket.send(rest)
+        except OSError:
+            pass
+        self._stream.send_end()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._stream.close()
+
+    async def _fill(self, deadline: float, size: int) -> bool:
+        data = await self._stream.receive(deadline, size)
+        if not data:
+            self._in.write_eof()
+            return False
+        self._in.write(data)
+        return True
+
+    async def _flush(self, stall_seconds: float) -> None:
+        data = self._out.read()
+        if data:
+            await self._stream.send_all(data, stall_seconds)
+
+
+class Certificates:
+    """One outer context that all handshakes begin with; the server name chooses the inner one."""
+
+    def __init__(self, settings: Sequence[TlsSettings]) -> None:
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self.context = _context()
+        self.load(settings)
+
+    def load(self, settings: Sequence[TlsSettings]) -> None:
+        """Replaces all certificates, or none.
+
+        Raises ssl.SSLError when one is not good. Handshakes from now on.
+        """
+        default = _context()
+        names: dict[str, ssl.SSLContext] = {}
+        for number, entry in enumerate(settings):
+            context = default if number == 0 else _context()
+            _load_pem(context, entry)
+            for name in entry.names:
+                names[name.lower()] = context
+        default.sni_callback = self._choose
+        self.context, self._by_name = default, names
+
+    def _choose(self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name:
+            chosen = self._by_name.get(name.lower()) or self._by_name.get(
+                "*." + name.lower().partition(".")[2]
+            )
+            if chosen is not None:
+                tls.context = chosen
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _load_pem(context: ssl.SSLContext, entry: TlsSettings) -> None:
+    """From texts: the process may have no right to read the files, and never needs their paths."""
+    with _memory_file(entry.certificate) as certificate, _memory_file(entry.key) as key:
+        context.load_cert_chain(f"/proc/self/fd/{certificate.fileno()}", f"/proc/self/fd/{key.fileno()}")
+
+
+def _memory_file(text: str) -> TextIO:
+    file = os.fdopen(os.memfd_create("pem", os.MFD_CLOEXEC), "w+", encoding="utf-8")
+    file.write(text)
+    file.flush()
+    return file

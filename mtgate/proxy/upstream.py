@@ -1,0 +1,225 @@
+"""A tenant as one proxy process sees it: its route, its connections, who waits for it.
+
+In charge of: connecting to the tenant's socket, the pool, admission (requests in flight, the bounded queue,
+waiting for a tenant that starts). Must not know: clients, heads. One object for each tenant that was asked
+for.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from mtgate.http1.connection import Incoming, Limits
+from mtgate.http1.stream import Poller, Stream
+from mtgate.proxy.config import ProxySettings
+from mtgate.proxy.pool import Pool
+from mtgate.proxy.rate import RateLimit
+from mtgate.proxy.routing import ASLEEP, Route
+
+#: A Unix socket whose backlog is full gives no event when there is room again.
+_BACKLOG_PAUSE_SECONDS = 0.01
+#: A pool that was not used for so long is emptied.
+IDLE_POOL_SECONDS = 30.0
+
+
+class Unavailable(Exception):
+    """The tenant cannot serve this request now.
+
+    ``status`` 503 or 429, ``code`` stable, ``retry_after_seconds``.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConnectFailed(Exception):
+    """The tenant's socket is not there, or nobody takes from its backlog in time."""
+
+
+class Upstream:
+    """One connection to a worker; ``reused`` when it has already served a request."""
+
+    __slots__ = ("generation", "incoming", "reused", "stream")
+
+    def __init__(self, poller: Poller, sock: socket.socket, generation: int, limits: Limits) -> None:
+        self.stream = Stream(poller, sock)
+        self.incoming = Incoming(poller, self.stream, limits)
+        self.generation = generation
+        self.reused = False
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the last report; sizes are of bodies."""
+
+    requests: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    retries: int = 0
+    refused: int = 0
+    upstream_seconds: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+
+
+class Tenant:
+    """Its owner is the Gateway; ``on_wake`` is called when a request waits for a tenant that sleeps."""
+
+    def __init__(
+        self, route: Route, poller: Poller, settings: ProxySettings, on_wake: Callable[[str], None]
+    ) -> None:
+        self.route = route
+        self.in_flight = 0
+        self.counters = Counters()
+        self.pool: Pool[Upstream] = Pool(route.generation)
+        self._poller = poller
+        self._settings = settings
+        self._on_wake = on_wake
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._woken = False
+        self._last_used = poller.now
+        self._configure(route)
+
+    def _configure(self, route: Route) -> None:
+        limits, settings = route.limits, self._settings
+        self.rate = RateLimit(limits.requests_per_second, limits.client_requests_per_second, self._poller.now)
+        self.upstream_timeout_seconds = limits.upstream_timeout_seconds or settings.upstream_timeout_seconds
+        self.max_body_bytes = limits.max_body_bytes or settings.max_body_bytes
+        self._max_in_flight = max(1, -(-limits.max_in_flight // settings.processes))
+        self._limits = Limits(
+            settings.head_limits,
+            self.upstream_timeout_seconds,
+            self.upstream_timeout_seconds,
+            slowest_bytes_per_second=0,
+        )
+
+    def update(self, route: Route) -> None:
+        """A new state, generation or configuration."""
+        if route.limits != self.route.limits:
+            self._configure(route)
+        self.route = route
+        self._woken = False
+        for upstream in self.pool.switch(route.generation):
+            self._close_idle(upstream)
+        if not route.serves:
+            self.close_idle()
+        self._waiting.unpark_all()
+
+    # -- admission
+    # ------------------------------------------------------------------------------------------------
+
+    def check_rate(self, client: bytes) -> None:
+        """Raises Unavailable (429)."""
+        wait = self.rate.take(client, self._poller.now)
+        if wait:
+            raise Unavailable(429, "too-many-requests", "too many requests", wait)
+
+    def check_state(self) -> None:
+        """Raises Unavailable (503) when waiting would be of no use."""
+        route = self.route
+        if not route.serves and not route.pending:
+            why = f": {route.reason}" if route.reason else ""
+            state = "stopped" if route.state == "inactive" else route.state
+            raise Unavailable(503, f"tenant-{state}", f'tenant "{route.id}" is {state}{why}', 10.0)
+
+    async def admit(self) -> None:
+        """A place among the requests in flight; ``leave`` gives it back. Raises Unavailable."""
+        if not self.route.serves or self.in_flight >= self._max_in_flight or len(self._waiting):
+            await self._queue()
+        self.in_flight += 1
+        self._last_used = self._poller.now
+
+    def leave(self) -> None:
+        """The request is over; the one that waits longest is next."""
+        self.in_flight -= 1
+        if len(self._waiting):
+            self._waiting.unpark()
+
+    async def _queue(self) -> None:
+        limits = self.route.limits
+        self.check_state()
+        if len(self._waiting) >= limits.max_queue:
+            raise Unavailable(503, "queue-full", f'too many requests wait for tenant "{self.route.id}"')
+        deadline = trio.current_time() + limits.queue_timeout_seconds
+        with trio.move_on_at(deadline):
+            while True:
+                if self.route.state == ASLEEP and not self._woken:
+                    self._woken = True
+                    self._on_wake(self.route.id)
+                await self._waiting.park()
+                self.check_state()
+                if self.route.serves and self.in_flight < self._max_in_flight:
+                    return
+        busy = "is busy" if self.route.serves else f"is {self.route.state}"
+        detail = f'tenant "{self.route.id}" {busy}: no place within {limits.queue_timeout_seconds:g} s'
+        raise Unavailable(503, "queue-timeout", detail)
+
+    # -- connections
+    # ----------------------------------------------------------------------------------------------
+
+    async def connect(self, *, fresh: bool) -> Upstream:
+        """A connection in use: an idle one, or a new one, always if ``fresh``. Raises ConnectFailed."""
+        upstream = None if fresh else self.pool.take()
+        if upstream is not None:
+            upstream.stream.on_stir = None
+            upstream.reused = True
+            return upstream
+        route = self.route
+        sock = await self._open(route.socket)
+        upstream = Upstream(self._poller, sock, route.generation, self._limits)
+        self.pool.opened(upstream)
+        return upstream
+
+    async def _open(self, path: str) -> socket.socket:
+        deadline = trio.current_time() + self._settings.connect_timeout_seconds
+        while True:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            try:
+                sock.connect(path)
+            except OSError as error:
+                sock.close()
+                if error.errno != errno.EAGAIN or trio.current_time() > deadline:
+                    raise ConnectFailed(error.strerror) from error
+                await trio.sleep(_BACKLOG_PAUSE_SECONDS)
+            else:
+                return sock
+
+    def keep(self, upstream: Upstream) -> None:
+        """After a whole exchange: for the next one. Anything that comes before it makes it useless."""
+        if not self.pool.put(upstream):
+            upstream.stream.close()
+            return
+        upstream.stream.on_stir = lambda: self._stirred(upstream)
+
+    def drop(self, upstream: Upstream) -> None:
+        """After a broken exchange, or one that leaves the connection in doubt."""
+        self.pool.closed(upstream)
+        upstream.stream.close()
+
+    def _stirred(self, upstream: Upstream) -> None:
+        if self.pool.discard(upstream):
+            self._close_idle(upstream)
+
+    @staticmethod
+    def _close_idle(upstream: Upstream) -> None:
+        upstream.stream.on_stir = None
+        upstream.stream.close()
+
+    def close_idle(self) -> None:
+        """All connections that nobody uses."""
+        for upstream in self.pool.empty():
+            self._close_idle(upstream)
+
+    def trim(self) -> None:
+        """Closes the pool of a tenant that nobody asked for some time."""
+        if self.pool.idle and self._poller.now - self._last_used > IDLE_POOL_SECONDS:
+            self.close_idle()
