@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -21,12 +22,14 @@ from pydantic import BaseModel, ValidationError
 from mtgate.control import roles
 from mtgate.control.audit import AuditLog
 from mtgate.control.handlers import Answer, Call, Handlers, mtgate_version
+from mtgate.control.port import Supervising
 from mtgate.control.routes import NDJSON, Operation, match
 from mtgate.control.schema import Finding, Problem
 from mtgate.errors import BadRequest, GateError, NotPermitted, Timeout, TooLarge
 from mtgate.http1.connection import Limits
 from mtgate.http1.message import BodyTooLarge, Headers, Peer, Request, Response
 from mtgate.http1.server import Server
+from mtgate.settings import Settings
 from mtgate.tenantdir.complaint import InvalidFile, findings, pointer
 from mtgate.tenantdir.jsontext import parse
 
@@ -36,6 +39,15 @@ MAX_BODY_BYTES = 1024 * 1024
 REQUESTS_PER_USER = 16
 _LIMITS = Limits(header_timeout_seconds=5.0, body_timeout_seconds=5.0, connections=256)
 _BROWSER_FIELDS = {b"origin", b"sec-fetch-site"}
+
+
+def control_server(supervisor: Supervising, settings: Settings) -> ControlServer:
+    """The control API of a daemon."""
+    return ControlServer(
+        Handlers(supervisor, settings),
+        roles.configured(settings.control, os.geteuid()),
+        AuditLog(settings.paths.log / "audit.log"),
+    )
 
 
 class ControlServer:

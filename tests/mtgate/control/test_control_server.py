@@ -56,71 +56,78 @@ class FakeSupervisor:
         self.calls: list[tuple[Any, ...]] = []
         self.send_event, self.receive_event = trio.open_memory_channel[Event](10)
 
-    def status(self, id: str) -> TenantStatus:
-        if id not in self.tenants:
-            raise UnknownTenant(id)
-        return self.tenants[id]
+    def status(self, tenant_id: str) -> TenantStatus:
+        if tenant_id not in self.tenants:
+            raise UnknownTenant(tenant_id)
+        return self.tenants[tenant_id]
 
     def statuses(self) -> list[TenantStatus]:
         return list(self.tenants.values())
 
     def routes(self) -> list[Route]:
-        return [Route(id=id, prefix=f"/{id}", socket="s", state="active") for id in self.tenants]
+        return [
+            Route(id=tenant_id, prefix=f"/{tenant_id}", socket="s", state="active")
+            for tenant_id in self.tenants
+        ]
 
     def events(self) -> trio.MemoryReceiveChannel[Event]:
         return self.receive_event
 
-    def journal(self, id: str) -> FakeJournal:
-        self.status(id)
+    def journal(self, tenant_id: str) -> FakeJournal:
+        self.status(tenant_id)
         return FakeJournal()
 
-    async def run_tool(self, id: str, arguments: list[str]) -> ToolResult:
-        self.calls.append(("run_tool", id, arguments))
+    async def run_tool(self, tenant_id: str, arguments: list[str]) -> ToolResult:
+        self.calls.append(("run_tool", tenant_id, arguments))
         return ToolResult(exit_code=0, output="CREATE TABLE")
 
-    async def add(self, id: str, *, start: bool) -> Outcome:
-        known = id in self.tenants
-        self.tenants[id] = TenantStatus(id=id, state="active", desired="running", since=NOW, pids=[1])
-        return Outcome(result="already" if known else "done", tenant=self.tenants[id])
+    async def add(self, tenant_id: str, *, start: bool) -> Outcome:
+        known = tenant_id in self.tenants
+        self.tenants[tenant_id] = TenantStatus(
+            id=tenant_id, state="active", desired="running", since=NOW, pids=[1]
+        )
+        return Outcome(result="already" if known else "done", tenant=self.tenants[tenant_id])
 
-    async def remove(self, id: str, *, keep_files: bool) -> Outcome:
-        self.status(id)
-        del self.tenants[id]
-        self.calls.append(("remove", id, keep_files))
+    async def remove(self, tenant_id: str, *, keep_files: bool) -> Outcome:
+        self.status(tenant_id)
+        del self.tenants[tenant_id]
+        self.calls.append(("remove", tenant_id, keep_files))
         return Outcome(result="done")
 
-    async def _act(self, name: str, id: str, *arguments: Any) -> Outcome:
-        self.calls.append((name, id, *arguments))
-        return Outcome(result="done", tenant=self.status(id))
+    async def _act(self, name: str, tenant_id: str, *arguments: Any) -> Outcome:
+        self.calls.append((name, tenant_id, *arguments))
+        return Outcome(result="done", tenant=self.status(tenant_id))
 
-    async def start(self, id: str) -> Outcome:
-        if id == "slow":
+    async def start(self, tenant_id: str) -> Outcome:
+        if tenant_id == "slow":
             await trio.sleep_forever()
-        if id == "broken":
+        if tenant_id == "broken":
             complaint = Complaint("unknown type", "models/a.json", "/properties/x", 3)
-            raise StartFailed("it is wrong", tenant=id, complaints=(complaint,), log_tail=("last line",))
-        return await self._act("start", id)
+            raise StartFailed(
+                "it is wrong", tenant=tenant_id, complaints=(complaint,), log_tail=("last line",)
+            )
+        return await self._act("start", tenant_id)
 
-    async def stop(self, id: str) -> Outcome:
+    async def stop(self, tenant_id: str) -> Outcome:
         raise ZeroDivisionError("secret")
 
-    async def restart(self, id: str, *, hard: bool = False) -> Outcome:
-        return await self._act("restart", id, hard)
+    async def restart(self, tenant_id: str, *, hard: bool = False) -> Outcome:
+        return await self._act("restart", tenant_id, hard)
 
-    async def sleep(self, id: str) -> Outcome:
-        return await self._act("sleep", id)
+    async def sleep(self, tenant_id: str) -> Outcome:
+        return await self._act("sleep", tenant_id)
 
-    async def wake(self, id: str) -> Outcome:
-        return await self._act("wake", id)
+    async def wake(self, tenant_id: str) -> Outcome:
+        return await self._act("wake", tenant_id)
 
-    async def scale(self, id: str, workers: int) -> Outcome:
-        return await self._act("scale", id, workers)
+    async def scale(self, tenant_id: str, workers: int) -> Outcome:
+        return await self._act("scale", tenant_id, workers)
 
-    async def rollback(self, id: str, to: int | None) -> Outcome:
-        return await self._act("rollback", id, to)
+    async def rollback(self, tenant_id: str, to: int | None) -> Outcome:
+        return await self._act("rollback", tenant_id, to)
 
-    async def reset_failed(self, id: str) -> Outcome:
-        return await self._act("reset_failed", id)
+    async def reset_failed(self, tenant_id: str) -> Outcome:
+        return await self._act("reset_failed", tenant_id)
 
 
 class Api:
