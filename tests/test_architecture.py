@@ -51,6 +51,7 @@ PURE = (
     "mtgate.proxy.proxy_protocol",
     "mtctl.render",
     "mtctl.exits",
+    "mtctl.options",
     "tenant_runtime.errors",
     "tenant_runtime.model.definition",
     "tenant_runtime.model.build",
