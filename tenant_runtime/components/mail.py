@@ -21,7 +21,7 @@ from typing import Any
 
 import trio
 
-from tenant_runtime.components.service import ServiceConnector, ServiceError
+from tenant_runtime.components.service import ServiceConnector
 from tenant_runtime.errors import LoopbackError
 
 log = logging.getLogger("tenant")
@@ -58,7 +58,7 @@ class MailConnector(ServiceConnector):
     async def send(self, options: dict[str, Any]) -> dict[str, Any]:
         """Sends one message; returns nodemailer's ``{"envelope", "messageId", "accepted", …}``.
 
-        Raises ServiceError when the mail server cannot be reached or refuses the message.
+        Raises LoopbackError (MAIL_FAILED) when the mail server cannot be reached or refuses the message.
         """
         message = build_message(options)
         transport = self._transport(options.get("transport"))
@@ -98,7 +98,7 @@ class MailConnector(ServiceConnector):
         except (OSError, smtplib.SMTPException) as error:
             # Not the error's text: a server's answer to a login may repeat it.
             reason = type(error).__name__
-            raise ServiceError(f"mail to {host}:{port} failed ({reason})") from error
+            raise LoopbackError(f"mail to {host}:{port} failed ({reason})", code="MAIL_FAILED") from error
 
     async def _write(self, transport: dict[str, Any], message: EmailMessage) -> None:
         directory = trio.Path(self.tenant_dir / str(transport.get("directory") or "mail"))

@@ -11,17 +11,12 @@ from typing import Any, NoReturn
 
 from tenant_runtime.connectors.base import (
     Capabilities,
-    ConnectorError,
     QueryRefused,
     Row,
     Transaction,
 )
 from tenant_runtime.filter.query import Query, Where
 from tenant_runtime.model.definition import ModelDefinition
-
-
-class ServiceError(ConnectorError):
-    """The service could not do what was asked; the message never holds a password."""
 
 
 class ServiceConnector:
