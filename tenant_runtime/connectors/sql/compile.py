@@ -148,7 +148,7 @@ class Compiler:
             key = mapping.columns[query.per_parent.key]
             found = _per_parent(mapping, columns, shape, order, key, limit, skip)
         else:
-            found = _filtered(sa.select(*columns), mapping, shape).order_by(*order)
+            found = _filtered(sa.select(*columns).select_from(mapping.table), mapping, shape).order_by(*order)
             if self._dialect == "sqlite3" and (limit is not None or skip is not None):
                 # It knows no OFFSET without a LIMIT, and SQLAlchemy gives it no LIMIT without an OFFSET.
                 limit = sa.literal_column("-1") if limit is None else limit
@@ -243,15 +243,14 @@ def _bucket(count: int) -> int:
 
 
 def _pattern(dialect: str, value: Any, options: str | None) -> str:
-    """A pattern for the database; ``/source/flags`` is how a client writes a literal.
+    """A pattern for the database. Without ``options`` it is as a client writes it, perhaps /source/flags.
 
     The case flag goes into the pattern: MySQL's connector asks REGEXP_LIKE with "c" or "i", which MariaDB
     lacks, while all of the databases know inline flags. The other flags are ignored, as in the original.
     """
     source, flags = str(value), options or ""
-    if source.startswith("/") and "/" in source[1:]:
-        source, _, tail = source[1:].rpartition("/")
-        flags += tail
+    if options is None and source.startswith("/") and "/" in source[1:]:
+        source, _, flags = source[1:].rpartition("/")
     if "i" in flags:
         return "(?i)" + source
     return "(?-i)" + source if dialect == "mysql" else source

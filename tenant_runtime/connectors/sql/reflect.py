@@ -6,6 +6,7 @@ Must not know: models.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,7 +31,9 @@ ORDER BY c.relname, a.attnum
 def read(engine: sa.Engine, dialect: str, schemas: Iterable[str | None]) -> Actual:
     """All tables of the schemas (of the database where there are none)."""
     found: Actual = {}
-    with engine.connect() as connection:
+    with warnings.catch_warnings(), engine.connect() as connection:
+        # The inspector warns of types that SQLAlchemy does not know (POINT); they are read as text below.
+        warnings.simplefilter("ignore", sa.exc.SAWarning)
         for schema in set(schemas) or {None}:
             inspector = sa.inspect(connection)
             columns = _columns(connection, inspector, dialect, schema)
