@@ -214,8 +214,9 @@ class Handlers:
             for line in await trio.to_thread.run_sync(journal.tail, count):
                 yield line.to_json().encode() + b"\n"
             if follow is not None:
-                async for line in follow:
-                    yield line.to_json().encode() + b"\n"
+                async with follow:
+                    async for line in follow:
+                        yield line.to_json().encode() + b"\n"
 
         return lines()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import trio
 
@@ -25,7 +25,7 @@ class Journal(Protocol):
         """The last lines, oldest first."""
         ...
 
-    def follow(self) -> AsyncIterator[Line]:
+    def follow(self) -> trio.MemoryReceiveChannel[Any]:
         """Lines from now on."""
         ...
 

@@ -7,6 +7,7 @@ does; UnsafePath where a name would leave the folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -82,6 +84,20 @@ class Folder:
                 os.unlink(temporary, dir_fd=fd)
                 raise
             os.fsync(fd)
+
+    def kind(self, relative: str) -> Literal["file", "folder", "other", "none"]:
+        """What is there; a symbolic link is `other`."""
+        try:
+            with self._parent(relative) as (fd, name):
+                mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return "none"
+        return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+    def remove(self, relative: str) -> None:
+        """Removes a file; no error when there is none."""
+        with contextlib.suppress(FileNotFoundError), self._parent(relative) as (fd, name):
+            os.unlink(name, dir_fd=fd)
 
     def make_folder(self, relative: str) -> None:
         """Make a folder and its parents, where they do not exist."""

@@ -1,0 +1,177 @@
+"""Makes one worker: pipes, lifeline, sandbox policy, fork.
+
+In charge of: everything between "a worker is wanted" and a running child. Must not know: the unit's state.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from mtgate.control.schema import Isolation, ToolResult
+from mtgate.paths import Paths
+from mtgate.sandbox import Policy
+from mtgate.supervisor import crash_point, spec
+from mtgate.supervisor.process import Children, Process
+from mtgate.supervisor.worker import Worker
+from mtgate.supervisor.zygote import Zygote
+from mtgate.tenantdir.schema import TenantConfig
+
+TOOL_OUTPUT_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be launched."""
+
+    tenant: str
+    directory: Path
+    listener: socket.socket
+    generation: int
+    number: int
+    config: TenantConfig
+    uid: int | None
+
+
+class Launcher:
+    """Launches workers and tools of all tenants."""
+
+    def __init__(self, paths: Paths, zygote: Zygote, children: Children, environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._zygote = zygote
+        self._children = children
+        self._environ = environ
+
+    @property
+    def isolation(self) -> Isolation:
+        """In one word, what workers of this daemon are kept in."""
+        return "weak"
+
+    def policy(self, order: Order) -> Policy:
+        """What the kernel is asked to enforce for this worker."""
+        limits = order.config.limits
+        return Policy(
+            uid=order.uid, gid=order.uid, processes=limits.processes or 0, open_files=limits.open_files or 0
+        )
+
+    async def launch(self, order: Order) -> tuple[Worker, dict[str, int]]:
+        """A started worker and the read ends of its output; ForkFailed or OSError leaves nothing open."""
+        with _Descriptors() as made:
+            outputs = {name: made.pipe() for name in ("stdout", "stderr")}
+            given = [outputs["stdout"][1], outputs["stderr"][1], order.listener.fileno()]
+            if order.config.command is None:
+                lifeline, theirs = made.pair()
+                given.append(theirs.fileno())
+            else:
+                lifeline = made.notify_socket(self._notify_path(order), order.uid)
+            pid = await self._zygote.fork(self._request(order), given)
+            process = Process(pid)
+            kept = {name: made.keep(pair[0]) for name, pair in outputs.items()}
+            made.keep(lifeline.fileno())
+        crash_point.passing("start.after-fork")
+        listens = order.config.command is None
+        return Worker(order.generation, order.number, process, lifeline, listens=listens), kept
+
+    async def run_tool(self, order: Order, arguments: list[str]) -> ToolResult:
+        """`python -m arguments…` as that tenant, in its sandbox; output beyond TOOL_OUTPUT_BYTES is
+        dropped."""
+        with _Descriptors() as made:
+            pipes = [made.pipe(), made.pipe()]
+            request = {
+                **self._request(order),
+                "fds": [spec.STDOUT, spec.STDERR],
+                "argv": [],
+                "tool": arguments,
+            }
+            process = Process(await self._zygote.fork(request, [writer for _, writer in pipes]))
+            readers = [made.keep(reader) for reader, _ in pipes]
+        texts = ["", ""]
+
+        async def collect(number: int) -> None:
+            async with trio.lowlevel.FdStream(readers[number]) as stream:
+                data = b""
+                async for piece in stream:
+                    data += piece if len(data) < TOOL_OUTPUT_BYTES else b""
+                texts[number] = data.decode("utf-8", "replace")
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(collect, 0)
+                nursery.start_soon(collect, 1)
+                ended = await process.watch()
+        finally:
+            self._children.disown(process.pid)
+        return ToolResult(exit_code=ended.shell_code, output=texts[0], errors=texts[1])
+
+    def _notify_path(self, order: Order) -> Path:
+        """Each worker of a tenant's own program has its NOTIFY_SOCKET; a start anew takes the name over."""
+        return self._paths.run / "notify" / f"{order.tenant[:40]}.{order.generation % 10}.{order.number}"
+
+    def _request(self, order: Order) -> dict[str, Any]:
+        variables = spec.environment(
+            order.tenant, str(order.directory), order.generation, order.number, order.config, self._environ
+        )
+        if order.config.command is not None:
+            variables["NOTIFY_SOCKET"] = str(self._notify_path(order))
+        policy = self.policy(order).to_json()
+        return spec.request(order.config, variables, str(order.directory), os.getpid(), None, policy)
+
+
+class _Descriptors:
+    """Closes what it made unless it was kept."""
+
+    def __init__(self) -> None:
+        self._open: list[int] = []
+        self._sockets: list[socket.socket] = []
+
+    def pipe(self) -> tuple[int, int]:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._open += [reader, writer]
+        return reader, writer
+
+    def pair(self) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sockets += [ours, theirs]
+        return ours, theirs
+
+    def notify_socket(self, path: Path, uid: int | None) -> socket.socket:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        path.unlink(missing_ok=True)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sockets.append(receiver)
+        receiver.bind(str(path))
+        if uid is not None:
+            os.chown(path, uid, uid, follow_symlinks=False)
+        return receiver
+
+    def keep(self, descriptor: int) -> int:
+        self._open = [other for other in self._open if other != descriptor]
+        self._sockets = [other for other in self._sockets if other.fileno() != descriptor]
+        return descriptor
+
+    def __enter__(self) -> _Descriptors:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
+        for end in self._sockets:
+            end.close()
+
+
+async def stop_worker(worker: Worker, stop_timeout_seconds: float) -> None:
+    """STOP and TERM, then KILL after the timeout; returns when it is gone."""
+    worker.commanded = True
+    if not worker.tell(b"STOP"):
+        worker.process.send_signal(15)
+    with trio.move_on_after(stop_timeout_seconds):
+        await worker.ended.wait()
+        return
+    worker.process.kill_tree()
+    await worker.ended.wait()

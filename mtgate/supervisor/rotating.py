@@ -1,0 +1,58 @@
+"""A file that is appended to and never grows beyond its size.
+
+In charge of: opening, rotating, closing. Must not know: what is written.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class RotatingFile:
+    """`path`, then `path.1` (the newest of the old) up to `path.<keep - 1>`. Opens with the first write."""
+
+    def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._file: int | None = None
+        self._size = 0
+
+    def write(self, data: bytes) -> int:
+        """Appends; the number of bytes that found room (a full disk takes a part, or raises OSError)."""
+        if self._size + len(data) > self._max_bytes:
+            self._rotate()
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        written = os.write(self._file, data)
+        self._size += written
+        return written
+
+    def paths(self) -> list[Path]:
+        """All files there may be, newest first."""
+        return [self.path, *(self._old(number) for number in range(1, self._keep))]
+
+    def close(self) -> None:
+        """Closes the file; the next write opens it again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _old(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+    def _open(self) -> None:
+        # O_NOFOLLOW: nobody else may write in this directory; if somebody could, a link must not lead us on.
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.open(self.path, flags, 0o640)
+        self._size = os.fstat(self._file).st_size
+
+    def _rotate(self) -> None:
+        self.close()
+        for older, newer in reversed(list(zip(self.paths()[1:], self.paths(), strict=False))):
+            if newer.exists():
+                newer.replace(older)
+        self._size = 0

@@ -1,0 +1,347 @@
+"""All tenants of one daemon: who there is, and the operations of the control API.
+
+In charge of: the table of tenants and the state file's records. Must not know: HTTP, or what happens inside a
+unit. Operations run in the supervisor's own nursery: a client that goes away does not leave a command half
+done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import trio
+
+from mtgate.control.schema import Event as EventBody
+from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResult
+from mtgate.errors import Conflict, GateError, ShuttingDown, UnknownTenant
+from mtgate.supervisor import crash_point, reconcile
+from mtgate.supervisor.desired import Wanted
+from mtgate.supervisor.journal import Journal
+from mtgate.supervisor.listeners import PathTaken, bind
+from mtgate.supervisor.status import tenant_status
+from mtgate.supervisor.tenant import Services, Tenant
+from mtgate.supervisor.unit import State
+from mtgate.tenantdir.files import remove_tree, sweep
+from mtgate.tenantdir.layout import is_tenant_id
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Between two looks at the tenants' folder: one stat, whatever their number.
+SCAN_SECONDS = 1.0
+
+
+class Supervisor:
+    """The daemon's table of tenants."""
+
+    def __init__(
+        self, services: Services, tenants: dict[str, Tenant], *, uid_base: int | None, proxy_gid: int | None
+    ) -> None:
+        self._services = services
+        self._paths = services.paths
+        self._tenants = tenants
+        self._uid_base = uid_base
+        self._proxy_gid = proxy_gid
+        self._changing = trio.Lock()
+        self._ending = False
+        self._scanned_mtime = -1
+
+    # -- the control API -------------------------------------------------------------------------------------
+
+    async def add(self, tenant_id: str, *, start: bool) -> Outcome:
+        """Takes up the folder at tenants/<id>."""
+        return await self._own(self._add, tenant_id, start)
+
+    async def remove(self, tenant_id: str, *, keep_files: bool) -> Outcome:
+        """Stops it, deletes its folder unless told to keep it, and forgets it."""
+        return await self._own(self._remove, tenant_id, keep_files)
+
+    async def start(self, tenant_id: str) -> Outcome:
+        """Until it serves."""
+        return await self._command(tenant_id, Tenant.start)
+
+    async def stop(self, tenant_id: str) -> Outcome:
+        """Until nothing of it runs."""
+        return await self._command(tenant_id, Tenant.stop)
+
+    async def restart(self, tenant_id: str, *, hard: bool = False) -> Outcome:
+        """Until the new generation serves."""
+        return await self._command(tenant_id, lambda tenant: tenant.restart(hard=hard))
+
+    async def sleep(self, tenant_id: str) -> Outcome:
+        """Until its workers are gone and its socket is watched."""
+        return await self._command(tenant_id, Tenant.sleep)
+
+    async def wake(self, tenant_id: str) -> Outcome:
+        """Until it serves."""
+        return await self._command(tenant_id, Tenant.wake)
+
+    async def scale(self, tenant_id: str, workers: int) -> Outcome:
+        """Until so many workers serve."""
+        return await self._command(tenant_id, lambda tenant: tenant.scale(workers))
+
+    async def reset_failed(self, tenant_id: str) -> Outcome:
+        """Forgets failures; a failed tenant is tried again."""
+        return await self._command(tenant_id, Tenant.reset_failed)
+
+    async def rollback(self, tenant_id: str, to: int | None) -> Outcome:
+        """Until the revision's generation serves."""
+        return await self._command(tenant_id, lambda tenant: tenant.rollback(to))
+
+    async def run_tool(self, tenant_id: str, arguments: list[str]) -> ToolResult:
+        """`python -m arguments…` as the tenant, in its sandbox."""
+        return await self._own(self.tenant(tenant_id).run_tool, arguments)
+
+    def status(self, tenant_id: str) -> TenantStatus:
+        """Everything known of one tenant."""
+        return tenant_status(self.tenant(tenant_id))
+
+    def statuses(self) -> list[TenantStatus]:
+        """Of all, by id."""
+        return [tenant_status(tenant) for _, tenant in sorted(self._tenants.items())]
+
+    def routes(self) -> list[Route]:
+        """Where the gateway sends what."""
+        return [
+            Route(
+                id=tenant.id,
+                prefix=f"/{tenant.id}",
+                hosts=list(tenant.config.hosts),
+                socket=str(self._paths.tenant_socket(tenant.id)),
+                state=tenant.state.value,
+                generation=tenant.serving_generation,
+            )
+            for tenant in self._tenants.values()
+        ]
+
+    def events(self) -> trio.MemoryReceiveChannel[EventBody]:
+        """Changes from now on."""
+        return self._services.events.listen()
+
+    def journal(self, tenant_id: str) -> Journal:
+        """A tenant's output."""
+        return self.tenant(tenant_id).journal
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """The tenant, or UnknownTenant."""
+        try:
+            return self._tenants[tenant_id]
+        except KeyError:
+            raise UnknownTenant(tenant_id) from None
+
+    def tenants(self) -> list[Tenant]:
+        """All, in no particular order."""
+        return list(self._tenants.values())
+
+    # -- the daemon's side -----------------------------------------------------------------------------------
+
+    async def take_up_all(self) -> None:
+        """Makes a unit of every folder, as the state file and the folders say; starts run in the
+        background."""
+        self._paths.tenants.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._paths.sockets.mkdir(parents=True, exist_ok=True, mode=0o755)
+        await trio.to_thread.run_sync(sweep, self._paths.tenants)
+        await self._finish_removals()
+        await self._scan()
+
+    async def scan_forever(self) -> None:
+        """Notices folders that appear in or vanish from tenants/."""
+        while True:
+            await trio.sleep(SCAN_SECONDS)
+            if self._folder_mtime() != self._scanned_mtime:
+                await self._scan()
+
+    async def shut_down(self) -> None:
+        """Stops all workers, drained, in parallel; desired state stays as it is."""
+        self._ending = True
+        async with trio.open_nursery() as nursery:
+            for tenant in self._tenants.values():
+                nursery.start_soon(tenant.shut_down)
+
+    # -- adding and removing ---------------------------------------------------------------------------------
+
+    async def _add(self, tenant_id: str, start: bool) -> Outcome:
+        if not is_tenant_id(tenant_id):
+            raise GateError(f'"{tenant_id}" is not a tenant id', tenant=tenant_id)
+        async with self._changing:
+            if tenant_id in self._tenants:
+                raise Conflict(f'tenant "{tenant_id}" exists already', tenant=tenant_id)
+            tenant = self._make(tenant_id, Wanted(desired="running" if start else "stopped"))
+            try:
+                await self._services.desired.commit()
+            except OSError:
+                self._unmake(tenant)
+                del self._services.desired.tenants[tenant_id]
+                raise
+            crash_point.passing("add.after-state")
+            tenant.take_up(State.INACTIVE)
+            self._services.events.tell("added", tenant_id)
+        if start:
+            await tenant.start()
+        return Outcome(result="done", tenant=tenant_status(tenant))
+
+    def _make(self, tenant_id: str, wanted: Wanted) -> Tenant:
+        """The record and its socket; nothing on disk but the socket and the folder's owner."""
+        desired = self._services.desired
+        crash_point.passing("add.before-socket")
+        if self._uid_base is not None and wanted.uid is None:
+            desired.next_uid += 1
+            wanted.uid = self._uid_base + desired.next_uid
+        directory = self._paths.tenant_dir(tenant_id)
+        try:
+            listener = bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._proxy_gid)
+        except (OSError, PathTaken) as error:
+            raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
+        tenant = Tenant(tenant_id, directory, listener, wanted, self._services)
+        self._tenants[tenant_id] = tenant
+        desired.tenants[tenant_id] = wanted
+        crash_point.passing("add.after-socket")
+        return tenant
+
+    def _unmake(self, tenant: Tenant) -> None:
+        """Takes back `_make`, but for the record in the desired state."""
+        del self._tenants[tenant.id]
+        self._services.sleepers.remove(tenant.listener)
+        self._services.routes.forget(tenant.id)
+        self._paths.tenant_socket(tenant.id).unlink(missing_ok=True)
+        tenant.listener.close()
+        tenant.journal.close()
+
+    async def _remove(self, tenant_id: str, keep_files: bool) -> Outcome:
+        async with self._changing:
+            tenant = self.tenant(tenant_id)
+            before = tenant.wanted.desired
+            tenant.wanted.desired = "removed" if keep_files else "removing"
+            try:
+                await self._services.desired.commit()
+            except OSError:
+                tenant.wanted.desired = before
+                raise
+            crash_point.passing("remove.after-state")
+            await tenant.remove()
+            crash_point.passing("remove.after-stop")
+            self._unmake(tenant)
+            if not keep_files:
+                await self._delete(tenant_id)
+            self._services.events.tell("removed", tenant_id)
+        return Outcome(result="done")
+
+    async def _delete(self, tenant_id: str) -> None:
+        """Deletes the folder and the journal, then the record."""
+        await trio.to_thread.run_sync(remove_tree, self._paths.tenant_dir(tenant_id))
+        crash_point.passing("remove.after-delete")
+        for path in self._paths.tenant_log(tenant_id).parent.glob(f"{tenant_id}.log*"):
+            path.unlink(missing_ok=True)
+        await trio.to_thread.run_sync(self._services.history.forget, tenant_id)
+        self._services.desired.tenants.pop(tenant_id, None)
+        await self._services.desired.commit()
+
+    async def _finish_removals(self) -> None:
+        for tenant_id, wanted in list(self._services.desired.tenants.items()):
+            if wanted.desired == "removing":
+                self._paths.tenant_socket(tenant_id).unlink(missing_ok=True)
+                await self._delete(tenant_id)
+
+    # -- folders ---------------------------------------------------------------------------------------------
+
+    def _folder_mtime(self) -> int:
+        try:
+            return os.stat(self._paths.tenants).st_mtime_ns
+        except OSError:
+            return -1
+
+    async def _scan(self) -> None:
+        async with self._changing:
+            self._scanned_mtime = self._folder_mtime()
+            names = await trio.to_thread.run_sync(self._folders)
+            records = self._services.desired.tenants
+            left = {name for name in names if name in records and records[name].desired == "removed"}
+            for name in [name for name, wanted in records.items() if wanted.desired == "removed"]:
+                if name not in names:
+                    del records[name]
+            difference = reconcile.compare(names - left, self._tenants.keys())
+            for tenant_id in difference.vanished:
+                await self._vanished(self._tenants[tenant_id])
+            appeared = [self._appeared(tenant_id) for tenant_id in difference.appeared]
+            if difference.appeared or difference.vanished:
+                await self._services.desired.commit()
+        for tenant in appeared:
+            if tenant is not None:
+                self._take_up(tenant)
+
+    def _folders(self) -> set[str]:
+        with os.scandir(self._paths.tenants) as entries:
+            return {
+                entry.name
+                for entry in entries
+                if is_tenant_id(entry.name) and entry.is_dir(follow_symlinks=False)
+            }
+
+    def _appeared(self, tenant_id: str) -> Tenant | None:
+        wanted = self._services.desired.tenants.get(tenant_id) or Wanted()
+        try:
+            return self._make(tenant_id, wanted)
+        except GateError as error:
+            logger.error("tenant %s not taken up: %s", tenant_id, error)
+            return None
+
+    def _take_up(self, tenant: Tenant) -> None:
+        state = reconcile.first_state(tenant.wanted.desired, asleep=tenant.wanted.asleep)
+        try:
+            tenant.read_config()
+        except GateError as error:
+            logger.error("tenant %s: %s", tenant.id, error)
+        tenant.take_up(State.INACTIVE if state is State.ACTIVATING else state)
+        if state is State.ACTIVATING:
+            self._services.nursery.start_soon(self._start_quietly, tenant)
+
+    async def _vanished(self, tenant: Tenant) -> None:
+        logger.info("tenant %s: its folder vanished, it is removed", tenant.id)
+        await tenant.remove()
+        self._unmake(tenant)
+        del self._services.desired.tenants[tenant.id]
+        self._services.events.tell("removed", tenant.id)
+
+    async def _start_quietly(self, tenant: Tenant) -> None:
+        try:
+            await tenant.start()
+        except (GateError, OSError) as error:
+            logger.error("tenant %s did not start: %s", tenant.id, error)
+
+    # -- running commands ------------------------------------------------------------------------------------
+
+    async def _command(self, tenant_id: str, operation: Callable[[Tenant], Awaitable[Result]]) -> Outcome:
+        tenant = self.tenant(tenant_id)
+
+        async def run() -> Outcome:
+            result = await operation(tenant)
+            return Outcome(result=result, tenant=tenant_status(tenant))
+
+        return await self._own(run)
+
+    async def _own(self, operation: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """Runs it in our nursery: cancelling the caller cancels the wait, not the work."""
+        if self._ending:
+            raise ShuttingDown("the daemon is shutting down")
+        done = trio.Event()
+        outcome: list[T | BaseException] = []
+
+        async def run() -> None:
+            try:
+                outcome.append(await operation(*arguments))
+            except (GateError, OSError) as error:
+                outcome.append(error)
+            finally:
+                done.set()
+
+        self._services.nursery.start_soon(run)
+        await done.wait()
+        if not outcome:
+            raise ShuttingDown("the daemon ended while the command was under way")
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        return outcome[0]

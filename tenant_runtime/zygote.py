@@ -1,0 +1,237 @@
+"""The zygote: everything a worker needs imported once, then one fork for each start.
+
+In charge of: forking, and the order of steps in the child until the tenant's code begins. Must not know: any
+tenant's files, or a secret. It has one thread, runs no event loop while it forks, and opens no connection.
+
+Started as `python -m tenant_runtime.zygote FD`. On FD (SOCK_SEQPACKET) it reads requests, each one JSON
+object with descriptors by SCM_RIGHTS, and answers `{"pid": n}` or `{"error": text}`:
+
+    {"fds": [1, 2, 3, 4],             the numbers that the descriptors get in the child, in their order
+     "argv": [] or a program,         empty: tenant_runtime.worker.main() in the forked interpreter,
+     "tool": ["module", argument, …], or, where given, `python -m module argument…` in it
+     "environment": {…}, "directory": path, "parent": pid of the daemon,
+     "cgroup": path or null, "sandbox": policy or null}
+
+The child is forked twice and so becomes the daemon's own (the daemon is the subreaper): only the daemon reaps
+it, its PDEATHSIG follows the daemon, and a death of the zygote costs no worker. `--once FD` is the fallback
+without a warm zygote: the same steps, but this interpreter becomes the worker.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import random
+import runpy
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+from mtgate import notify, sandbox
+
+#: Imported before the first fork. A name that cannot be imported costs its tenants time, not their start.
+PRELOAD = (
+    "trio",
+    "h11",
+    "tenant_runtime.worker",
+    "tenant_runtime.warm",
+)
+MESSAGE_BYTES = 200_000
+_PR_SET_NAME = 15
+#: sysexits(3) EX_OSERR: the steps before the tenant's code failed.
+EXIT_SANDBOX = 71
+
+
+def main() -> None:
+    """Root of the zygote's process."""
+    if sys.argv[1] == "--once":
+        channel = socket.socket(fileno=int(sys.argv[2]))
+        request, descriptors = receive(channel)
+        if request is not None:
+            channel.send(json.dumps({"pid": os.getpid()}).encode())
+            become(request, descriptors)
+        return
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a terminal's ^C is for the daemon; end of file ends us
+    problems = preload()
+    _set_name("mtgate-zygote")
+    channel.send(json.dumps({"ready": True, "problems": problems}).encode())
+    serve(channel)
+
+
+def preload() -> list[str]:
+    """Imports what workers need, warms it, and freezes the heap so that collections do not unshare it."""
+    problems = []
+    for name in PRELOAD:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            problems.append(f"{name}: {error}")
+    warm = getattr(sys.modules.get("tenant_runtime.warm"), "warm", None)
+    if warm is not None:
+        warm()
+    gc.collect()
+    gc.freeze()
+    return problems
+
+
+def serve(channel: socket.socket) -> None:
+    """Answers requests until the daemon closes its end."""
+    while True:
+        request, descriptors = receive(channel)
+        if request is None:
+            return
+        try:
+            answer: dict[str, Any] = {"pid": fork_twice(request, descriptors)}
+        except OSError as error:
+            answer = {"error": f"fork: {error.strerror}"}
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.send(json.dumps(answer).encode())
+
+
+def receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """One request and its descriptors; None at end of file."""
+    data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 16)
+    return (json.loads(data) if data else None), list(descriptors)
+
+
+def fork_twice(request: dict[str, Any], descriptors: list[int]) -> int:
+    """The pid of a grandchild whose parent is the subreaper above us."""
+    assert len(os.listdir("/proc/self/task")) == 1, "a fork of a process with threads is not safe"
+    reader, writer = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        try:
+            pid = os.fork()
+        except OSError:
+            os._exit(1)
+        if pid == 0:
+            os.close(reader)
+            os.close(writer)
+            become(request, descriptors)
+        os.write(writer, pid.to_bytes(4, "little"))
+        os._exit(0)
+    os.close(writer)
+    data = os.read(reader, 4)
+    os.close(reader)
+    os.waitpid(middle, 0)
+    if len(data) != 4:
+        raise OSError(0, "no process could be made (limit on processes or memory)")
+    return int.from_bytes(data, "little")
+
+
+def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """The rest of the child's life: descriptors, sandbox, then the tenant's program."""
+    code = EXIT_SANDBOX
+    try:
+        prepare(request, descriptors)
+        if request["argv"]:
+            os.execvpe(request["argv"][0], request["argv"], dict(os.environ))
+        code = run_tool(request["tool"]) if "tool" in request else run_worker()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:
+        _complain(request, error)
+    finally:
+        _leave(code)
+
+
+def prepare(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Everything between the fork and the tenant's code, in the order that the kernel's rules dictate."""
+    while os.getppid() != request["parent"]:
+        time.sleep(0)  # the middle process is about to end, then we are the daemon's
+    if request["cgroup"]:
+        with open(os.path.join(request["cgroup"], "cgroup.procs"), "w") as file:
+            file.write("0")
+    os.setsid()
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not None:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    os.umask(0o077)
+    place(descriptors, request["fds"])
+    environment = request["environment"]
+    if "LISTEN_FDS" in environment:
+        environment["LISTEN_PID"] = str(os.getpid())
+    os.environ.clear()
+    os.environ.update(environment)
+    sandbox.enter(sandbox.Policy.from_json(request["sandbox"]), request["parent"])
+    os.chdir(request["directory"])
+    random.seed()
+    _set_name("mt-" + environment["MTGATE_TENANT"])
+
+
+def place(descriptors: list[int], targets: list[int]) -> None:
+    """Moves descriptors to their numbers, /dev/null to 0, and closes all others."""
+    above = max(targets, default=0) + 1
+    free = [_duplicate_above(descriptor, above) for descriptor in descriptors]
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for descriptor, target in zip(free, targets, strict=True):
+        os.dup2(descriptor, target)
+    for missing in {1, 2} - set(targets):
+        os.dup2(null, missing)
+    kept = sorted({0, 1, 2, *targets})
+    for lower, upper in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(lower + 1, upper)
+
+
+def run_worker() -> int:
+    """`tenant_runtime.worker.main()` with its exit code."""
+    worker = importlib.import_module("tenant_runtime.worker")
+    result = worker.main()
+    return result if isinstance(result, int) else 0
+
+
+def run_tool(words: list[str]) -> int:
+    """`python -m words…` in this process."""
+    sys.argv = list(words)
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _duplicate_above(descriptor: int, least: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, least)
+
+
+def _complain(request: dict[str, Any], error: BaseException) -> None:
+    """Why the child cannot start, for the journal and over the lifeline; no traceback of ours to the
+    tenant."""
+    text = f"{type(error).__name__}: {error}"
+    os.write(2, f"cannot start: {text}\n".encode())
+    lifeline = request["environment"].get(notify.LIFELINE_FD)
+    if lifeline:
+        document = json.dumps({"message": text, "code": "start-failed"})
+        try:
+            os.write(int(lifeline), notify.error(document).encode())
+        except OSError:
+            return
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the child without unwinding into the zygote's frames."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    os._exit(code)
+
+
+def _set_name(name: str) -> None:
+    """The name in ps and top; at most 15 bytes, the kernel cuts the rest."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()
