@@ -55,3 +55,13 @@ class ConfigurationError(Exception):
             + (f" at {self.pointer}" if self.pointer else "")
         )
         return f"{place}: {self.message}" if place else self.message
+
+
+class MultipleErrors(LoopbackError):
+    """Creating several objects failed for some: ``errors`` has None at the places of the good ones."""
+
+    def __init__(self, errors: list[LoopbackError | None]) -> None:
+        super().__init__(
+            "Failed with multiple errors, see `details` for more information.", name="ArrayOfErrors"
+        )
+        self.errors = errors

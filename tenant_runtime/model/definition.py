@@ -106,7 +106,20 @@ class ModelDefinition:
     scope: dict[str, Any] | None = None
     mixins: dict[str, Any] = field(default_factory=dict)
     indexes: dict[str, Any] = field(default_factory=dict)
+    anonymous: dict[str, ModelDefinition] = field(default_factory=dict)  # inline object types, by their name
+    force_id: bool | Literal["auto"] = False  # "auto": because the store makes the id
     source: str = ""  # path of the JSON file, for complaints
+
+    @property
+    def id_name(self) -> str | None:
+        """The property that routes and relations call the id: ``id`` if it is one, else the first of the
+        key.
+        """
+        declared = self.properties.get("id")
+        if declared is not None and declared.id_order is not None:
+            return "id"
+        ids = self.id_properties
+        return ids[0].name if ids else None
 
     @property
     def id_properties(self) -> list[Property]:

@@ -1,0 +1,190 @@
+"""A data source: an entry of datasources.json, its connector, and the one hop into its threads.
+
+In charge of: finding the connector by name, connecting when first needed and again after a failure, turning
+connector errors into LoopBack's. Must not know: filters, instances, HTTP.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tenant_runtime.connectors.base import (
+    Capabilities,
+    Connector,
+    ConnectorError,
+    DataSourceUnavailable,
+    Transaction,
+)
+from tenant_runtime.connectors.pool import ThreadPool
+from tenant_runtime.errors import ConfigurationError, LoopbackError
+from tenant_runtime.model.definition import ModelDefinition
+
+_SQL = "tenant_runtime.connectors.sql.engine:SqlConnector"
+
+#: LoopBack's connector names, with and without ``loopback-connector-``.
+CONNECTORS = {
+    "memory": "tenant_runtime.connectors.memory:MemoryConnector",
+    "transient": "tenant_runtime.connectors.memory:TransientConnector",
+    "mysql": _SQL,
+    "mariadb": _SQL,
+    "postgresql": _SQL,
+    "postgres": _SQL,
+    "sqlite3": _SQL,
+    "sqlite": _SQL,
+    "mongodb": "tenant_runtime.connectors.mongodb.client:MongodbConnector",
+}
+
+#: Seconds after a failed connection attempt in which requests fail at once instead of trying again.
+RETRY_PAUSE_SECONDS = 0.5
+
+
+def create_data_source(name: str, settings: dict[str, Any], tenant_dir: Path) -> DataSource:
+    """The data source of one entry; touches no network. Raises ConfigurationError for an unknown
+    connector.
+    """
+    wanted = str(settings.get("connector") or settings.get("adapter") or name)
+    path = CONNECTORS.get(wanted.removeprefix("loopback-connector-"))
+    if path is None:
+        raise ConfigurationError(
+            f'the data source "{name}" has the unknown connector "{wanted}"; there are '
+            + ", ".join(sorted(CONNECTORS)),
+            file="datasources.json",
+            pointer=f"/{name}/connector",
+        )
+    module, _, attribute = path.partition(":")
+    connector: Connector = getattr(importlib.import_module(module), attribute)(name, settings, tenant_dir)
+    return DataSource(name, settings, connector)
+
+
+class TransactionHandle:
+    """A transaction of a data source, to be passed as ``options["transaction"]``."""
+
+    def __init__(self, data_source: DataSource, transaction: Transaction) -> None:
+        self._data_source = data_source
+        self.transaction = transaction
+        self.active = True
+
+    def ensure_active(self) -> None:
+        if not self.active:
+            raise LoopbackError("The transaction is not active: it was committed or rolled back")
+
+    async def commit(self) -> None:
+        self.ensure_active()
+        self.active = False
+        await self._data_source.call(self.transaction.commit)
+
+    async def rollback(self) -> None:
+        self.ensure_active()
+        self.active = False
+        await self._data_source.call(self.transaction.rollback)
+
+
+class DataSource:
+    """See the module. ``models`` are the ModelClass objects attached to it."""
+
+    def __init__(self, name: str, settings: dict[str, Any], connector: Connector) -> None:
+        self.name = name
+        self.settings = settings
+        self.connector = connector
+        self.capabilities: Capabilities = connector.capabilities
+        self.models: dict[str, Any] = {}
+        self._pool: ThreadPool | None = None
+        if not self.capabilities.inline:
+            self._pool = ThreadPool(f"ds-{name}", self.capabilities.threads)
+        self._connected = False
+        self._connecting = threading.Lock()
+        self._retry_at = 0.0
+
+    def define(self, definition: ModelDefinition) -> None:
+        """Tell the connector of a model; before ``connect``, or again after it changed."""
+        self.connector.define(definition)
+
+    async def connect(self) -> None:
+        """Connect now; a LoopbackError (503) when the store does not answer. Later requests try again."""
+        await self.call(self._ensure_connected)
+
+    async def disconnect(self) -> None:
+        if self._connected:
+            self._connected = False
+            await self.call(self.connector.disconnect)
+        if self._pool is not None:
+            self._pool.close()
+
+    async def ping(self) -> None:
+        await self.run("ping")
+
+    async def run(self, operation: str, *arguments: Any) -> Any:
+        """One connector operation: inline, or in one of the data source's threads."""
+        return await self.call(self._operate, operation, arguments)
+
+    async def execute(self, command: Any, parameters: Sequence[Any] = ()) -> Any:
+        """The store's own language: SQL text with parameters, or a callable given the store's handle."""
+        return await self.run("execute", command, parameters)
+
+    async def begin(self, isolation: str | None = None) -> TransactionHandle:
+        """Begin a transaction; LoopbackError where the store has none."""
+        if not self.capabilities.transactions:
+            raise LoopbackError(
+                f'The connector "{self.connector.name}" of the data source "{self.name}" has no transactions'
+            )
+        return TransactionHandle(self, await self.run("begin", isolation))
+
+    @asynccontextmanager
+    async def transaction(self, isolation: str | None = None) -> AsyncIterator[TransactionHandle]:
+        """Commits at the end of the block, rolls back on an exception."""
+        handle = await self.begin(isolation)
+        try:
+            yield handle
+        except BaseException:
+            if handle.active:
+                await handle.rollback()
+            raise
+        if handle.active:
+            await handle.commit()
+
+    async def call(self, function: Any, *arguments: Any) -> Any:
+        """Any synchronous function that talks to the store, with its errors translated."""
+        try:
+            if self._pool is None:
+                return function(*arguments)
+            return await self._pool.run(function, *arguments)
+        except ConnectorError as error:
+            raise self._translated(error) from error
+
+    def _operate(self, operation: str, arguments: tuple[Any, ...]) -> Any:
+        if not self._connected:
+            self._ensure_connected()
+        return getattr(self.connector, operation)(*arguments)
+
+    def _ensure_connected(self) -> None:
+        """Connect once; while the store is away, only one attempt at a time, the others fail at once."""
+        if self._connected:
+            return
+        with self._connecting:
+            if self._connected:
+                return
+            if time.monotonic() < self._retry_at:
+                raise DataSourceUnavailable(f'The data source "{self.name}" is not available')
+            try:
+                self.connector.connect()
+            except DataSourceUnavailable:
+                self._retry_at = time.monotonic() + RETRY_PAUSE_SECONDS
+                raise
+            self._connected = True
+
+    def _translated(self, error: ConnectorError) -> LoopbackError:
+        if isinstance(error, DataSourceUnavailable):
+            return LoopbackError(
+                f'The data source "{self.name}" is not available',
+                status=503,
+                code="DATASOURCE_UNAVAILABLE",
+                name="DataSourceUnavailable",
+            )
+        name = error.properties.pop("name", "Error")
+        return LoopbackError(str(error), status=error.status, code=error.code, name=name, **error.properties)

@@ -1,0 +1,282 @@
+"""The memory connector: dicts, and with ``file`` a JSON file in LoopBack's format.
+
+In charge of: storing, the numbering of ids, the file. Filtering and sorting are ``filter.evaluate``'s.
+Must not know: instances, hooks.
+
+Rows are kept as LoopBack's JSON would read them back: a declared date is a date, everything else is what
+``JSON.stringify`` leaves of it (juggler ``connectors/memory.js`` serialises every record).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tenant_runtime.connectors.base import (
+    Capabilities,
+    DataSourceUnavailable,
+    DuplicateKey,
+    QueryRefused,
+    Row,
+    Transaction,
+)
+from tenant_runtime.filter.evaluate import predicate, sort_rows
+from tenant_runtime.filter.geo import select_near
+from tenant_runtime.filter.patterns import Budget
+from tenant_runtime.filter.query import EVERYTHING, Compare, Order, Query, Where
+from tenant_runtime.filter.where import near_conditions
+from tenant_runtime.model.dates import to_date
+from tenant_runtime.model.definition import ModelDefinition
+from tenant_runtime.model.javascript import (
+    INVALID_DATE,
+    less_than,
+    to_json_value,
+    to_number,
+    to_text,
+    truthy,
+)
+from tenant_runtime.model.types import to_objectid
+
+CAPABILITIES = Capabilities(inline=True, dynamic_properties=True, nested_queries=True, geo=True)
+
+
+class MemoryConnector:
+    """See the module."""
+
+    name = "memory"
+
+    def __init__(self, name: str, settings: dict[str, Any], tenant_dir: Path) -> None:
+        file = settings.get("file")
+        self._file = tenant_dir / str(file) if file else None
+        # one thread serialises what the file holds; without a file nothing ever blocks
+        self.capabilities = replace(CAPABILITIES, inline=False, threads=1) if file else CAPABILITIES
+        self._models: dict[str, ModelDefinition] = {}
+        self._collections: dict[str, dict[str, Row]] = {}
+        self._next_ids: dict[str, int | float] = {}
+
+    def define(self, model: ModelDefinition) -> None:
+        self._models[model.name] = model
+        self._collections.setdefault(self._collection_name(model.name), {})
+
+    def connect(self) -> None:
+        if self._file is not None:
+            self._load(self._file)
+
+    def disconnect(self) -> None:
+        """Nothing is open."""
+
+    def ping(self) -> None:
+        """Always there."""
+
+    def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
+        name = self._collection_name(model)
+        id_name = self._models[model].id_name or "id"
+        next_id = self._next_ids.get(name, 1)
+        id = row.get(id_name)
+        if not truthy(id):
+            id = next_id
+        if less_than(next_id, id):
+            next_id = to_number(id)
+        self._next_ids[name] = next_id + 1
+        id = self._as_id(model, id)
+        collection = self._collections[name]
+        key = to_text(id)
+        if key in collection:
+            raise DuplicateKey(f"Duplicate entry for {model}.{id_name}", status=409)
+        collection[key] = self._stored(model, {**row, id_name: id})
+        self._save()
+        return id
+
+    def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
+        rows = self._matching(model, query.where)
+        rows = sort_rows(rows, query.order or self._default_order(model))
+        near = near_conditions(query.where)
+        if near:
+            rows = select_near(rows, near)
+        if query.skip or query.limit is not None:
+            rows = rows[query.skip : None if query.limit is None else query.skip + query.limit]
+        if query.fields is not None:
+            fields = query.fields
+            return [{name: _deep_copy(row[name]) for name in fields if name in row} for row in rows]
+        return [_copy(row) for row in rows]
+
+    def count(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        return len(self._matching(model, where))
+
+    def update(self, model: str, where: Where, changes: Row, tx: Transaction | None = None) -> int:
+        rows = self._matching(model, where)
+        if rows:
+            stored = self._stored(model, changes)
+            for row in rows:
+                row.update(_copy(stored) if len(rows) > 1 else stored)
+            self._save()
+        return len(rows)
+
+    def replace(self, model: str, id: Any, row: Row, tx: Transaction | None = None) -> int:
+        collection = self._collections[self._collection_name(model)]
+        key = to_text(id)
+        if key not in collection:
+            return 0
+        collection[key] = self._stored(model, {**row, (self._models[model].id_name or "id"): id})
+        self._save()
+        return 1
+
+    def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        collection = self._collections[self._collection_name(model)]
+        if where == EVERYTHING:
+            count = len(collection)
+            collection.clear()
+        else:
+            found = {id(row) for row in self._matching(model, where)}
+            count = len(found)
+            for key in [key for key, row in collection.items() if id(row) in found]:
+                del collection[key]
+        if count:
+            self._save()
+        return count
+
+    def begin(self, isolation: str | None = None) -> Transaction:
+        raise QueryRefused("The memory connector has no transactions")
+
+    def execute(self, command: Any, parameters: Sequence[Any] = ()) -> Any:
+        """A callable gets the collections: name → id as text → row."""
+        if callable(command):
+            return command(self._collections, *parameters)
+        raise QueryRefused("The memory connector has no query language")
+
+    def _collection_name(self, model: str) -> str:
+        return str(self._models[model].store("memory").get("collection") or model)
+
+    def _default_order(self, model: str) -> tuple[Order, ...]:
+        return tuple(Order(prop.name) for prop in self._models[model].id_properties)
+
+    def _as_id(self, model: str, id: Any) -> Any:
+        prop = self._models[model].properties.get(self._models[model].id_name or "id")
+        kind = prop.type.kind if prop is not None else "any"
+        if kind == "string":
+            return to_text(id)
+        if kind == "number":
+            return to_number(id) or id
+        return to_objectid(id) if kind == "objectid" else id
+
+    def _matching(self, model: str, where: Where) -> list[Row]:
+        collection = self._collections[self._collection_name(model)]
+        if where == EVERYTHING:
+            return list(collection.values())
+        if isinstance(where, Compare) and where.op == "eq" and where.path == self._models[model].id_name:
+            row = collection.get(to_text(where.value))
+            return [row] if row is not None else []
+        test = predicate(where, Budget().matcher)
+        return [row for row in collection.values() if test(row)]
+
+    def _stored(self, model: str, row: Row) -> Row:
+        properties = self._models[model].properties
+        stored: Row = {}
+        for name, value in row.items():
+            kind = type(value)
+            if kind is str or kind is int or kind is bool or value is None:
+                prop = properties.get(name)
+                if prop is None or value is None or _AS_STORED.get(prop.type.kind) is None:
+                    stored[name] = value
+                    continue
+            prop = properties.get(name)
+            convert = _AS_STORED.get(prop.type.kind) if prop is not None else None
+            stored[name] = convert(value) if convert is not None else to_json_value(value)
+        return stored
+
+    def _load(self, file: Path) -> None:
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DataSourceUnavailable(f"{file.name}: {error.strerror}") from error
+        try:
+            content = orjson.loads(text) if text.strip() else {}
+            collections: dict[str, dict[str, Any]] = content.get("models") or {}
+            self._next_ids.update(content.get("ids") or {})
+            owners = {self._collection_name(model): model for model in self._models}
+            for name, records in collections.items():
+                rows = {key: orjson.loads(text) for key, text in records.items()}
+                owner = owners.get(name)
+                if owner is not None:
+                    rows = {key: self._stored(owner, row) for key, row in rows.items()}
+                self._collections[name] = rows
+        except (ValueError, AttributeError, TypeError) as error:
+            raise DataSourceUnavailable(
+                f"{file.name} is not a file of the memory connector: {error}"
+            ) from error
+
+    def _save(self) -> None:
+        """Write everything to a temporary file and put it in place: a crash leaves the old or the new one."""
+        if self._file is None:
+            return
+        content = {
+            "ids": self._next_ids,
+            "models": {
+                name: {key: orjson.dumps(to_json_value(row)).decode() for key, row in rows.items()}
+                for name, rows in self._collections.items()
+            },
+        }
+        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise DataSourceUnavailable(f"{self._file.name}: {error.strerror}") from error
+
+
+class TransientConnector(MemoryConnector):
+    """What embedded models without a store of their own are attached to: nothing outlives a request."""
+
+    name = "transient"
+
+    def __init__(self, name: str, settings: dict[str, Any], tenant_dir: Path) -> None:
+        super().__init__(name, {}, tenant_dir)
+
+
+def _stored_date(value: Any) -> Any:
+    date = to_date(value)
+    return None if date is INVALID_DATE else date
+
+
+def _stored_number(value: Any) -> Any:
+    number = to_number(value)
+    return number if number - number == 0 else None
+
+
+#: What ``fromDb`` makes of a record's declared properties when it reads them.
+_AS_STORED: dict[str, Callable[[Any], Any]] = {
+    "date": _stored_date,
+    "number": _stored_number,
+    "boolean": truthy,
+}
+
+
+def _copy(row: Row) -> Row:
+    """The row, so that nobody can change what is stored."""
+    twin = row.copy()
+    for name, value in row.items():
+        if type(value) is dict or type(value) is list:
+            twin[name] = _deep_copy(value)
+    return twin
+
+
+def _deep_copy(value: Any) -> Any:
+    """``copy.deepcopy`` for JSON values, several times as fast."""
+    if type(value) is dict:
+        return {name: _deep_copy(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_deep_copy(item) for item in value]
+    return value

@@ -1,0 +1,198 @@
+"""Making instances: from a client's data and from a store's row (juggler ``ModelBaseClass._initProperties``).
+
+In charge of: conversions, defaults, strict modes, relation names among the data, list and nested models.
+Must not know: stores, operations.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tenant_runtime.errors import LoopbackError
+from tenant_runtime.filter.fields import fields_to_list
+from tenant_runtime.model.definition import Property
+from tenant_runtime.model.instance import Instance
+from tenant_runtime.model.javascript import UNDEFINED
+
+if TYPE_CHECKING:
+    from tenant_runtime.model.model_class import ModelClass
+
+#: What ``shortid.generate()`` draws from.
+SHORTID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
+
+
+def now() -> datetime:
+    """The time, in whole milliseconds as JavaScript has it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def shortid() -> str:
+    return "".join(secrets.choice(SHORTID_ALPHABET) for _ in range(9))
+
+
+DEFAULT_FUNCTIONS: dict[str, Callable[[], Any]] = {
+    "guid": lambda: str(uuid.uuid1()),
+    "uuid": lambda: str(uuid.uuid1()),
+    "uuidv4": lambda: str(uuid.uuid4()),
+    "now": now,
+    "shortid": shortid,
+}
+
+
+def default_maker(prop: Property) -> Callable[[], Any] | None:
+    """What gives a property its value when there is none, or None."""
+    if prop.has_default and prop.raw.get("applyDefaultOnWrites", True) and prop.default is not UNDEFINED:
+        default = prop.default
+        if prop.type.kind == "date" and default == "$now":
+            return now
+        if callable(default):
+            return default  # type: ignore[no-any-return]
+        if isinstance(default, dict | list):
+            return lambda: copy.deepcopy(default)
+        return lambda: default
+    return DEFAULT_FUNCTIONS.get(prop.default_fn) if prop.default_fn else None
+
+
+def construct(
+    model: ModelClass,
+    data: Any,
+    *,
+    setters: bool = True,
+    defaults: bool = True,
+    persisted: bool = False,
+    fields: Iterable[str] | None = None,
+) -> Instance:
+    """``new Model(data, options)``. ``setters`` False is for stored data: only complex types are
+    converted.
+    """
+    instance = Instance(model, {}, persisted)
+    fill(instance, data, setters=setters, defaults=defaults, fields=fields)
+    return instance
+
+
+def fill(
+    instance: Instance,
+    data: Any,
+    *,
+    setters: bool = True,
+    defaults: bool = True,
+    fields: Iterable[str] | None = None,
+) -> None:
+    """Give an instance its data anew."""
+    model = instance._model
+    source = _as_mapping(data)
+    if model.enforced:
+        source = {**source, **model.enforced}
+    wanted = None if fields is None else set(fields)
+    values: dict[str, Any] = {}
+    instance._data = values
+    instance._related = {}
+    instance._unknown = None
+    codecs = model.codecs
+    for name, value in source.items():
+        if wanted is not None and name not in wanted:
+            continue
+        if value is UNDEFINED:
+            if not model.undefined_is_null:
+                continue
+            value = None
+        codec = codecs.get(name)
+        if codec is not None:
+            if value is not None and (setters or name == model.id_name):
+                value = codec.assign(value)
+                if codec.complete is not None and value is not None:
+                    value = codec.complete(value)
+            elif value is not None and codec.load is not None:
+                value = codec.load(value)
+            values[name] = value
+        elif name in model.relations:
+            _take_related(instance, name, value)
+        else:
+            _take_unmanaged(instance, name, value)
+    _apply_defaults(instance, wanted, defaults)
+
+
+def load(model: ModelClass, row: dict[str, Any], fields: tuple[str, ...] | None = None) -> Instance:
+    """An instance of a store's row, which it takes over. The short path: usually nothing is converted."""
+    if fields is not None or model.enforced or not (row.keys() <= model.codecs.keys()):
+        return construct(
+            model, row, setters=False, defaults=model.defaults_on_reads, persisted=True, fields=fields
+        )
+    instance = Instance(model, row, True)
+    for name, convert in model.loaders:
+        value = row.get(name)
+        if value is not None:
+            row[name] = convert(value)
+    if model.defaults_on_reads and model.default_makers:
+        _apply_defaults(instance, None, True)
+    elif model.undefined_is_null or model.stripped_defaults:
+        _apply_defaults(instance, None, False)
+    return instance
+
+
+def _as_mapping(data: Any) -> dict[str, Any]:
+    """What ``Object.keys`` sees: the indexes of texts and arrays, nothing of numbers."""
+    if isinstance(data, dict):
+        return data
+    if isinstance(data, Instance):
+        return data.to_object(False)
+    if isinstance(data, str | list):
+        return {str(index): item for index, item in enumerate(data)}
+    return {}
+
+
+def _take_related(instance: Instance, name: str, value: Any) -> None:
+    """A relation's name among the data: never stored; a belongsTo given as an object sets the foreign key."""
+    relation = instance._model.relations[name]
+    if relation.kind == "belongsTo" and isinstance(value, dict | Instance):
+        key = value[relation.key_to] if isinstance(value, Instance) else value.get(relation.key_to, UNDEFINED)
+        if key is not UNDEFINED:
+            instance._data[relation.key_from] = key
+        if relation.options.get("embedsProperties") and relation.model_to is not None:
+            target = relation.model_to
+            names = fields_to_list(relation.properties, list(target.codecs), bool(target.strict)) or []
+            instance._data[name] = construct(
+                target, value, setters=False, fields=[*names, relation.key_to], persisted=instance._persisted
+            )
+    instance._related[name] = value
+
+
+def _take_unmanaged(instance: Instance, name: str, value: Any) -> None:
+    model = instance._model
+    if model.strict is False:
+        if "." in name:
+            raise LoopbackError(
+                "Property names containing dot(s) are not supported. "
+                f"Model: {model.name}, dynamic property: {name}"
+            )
+        instance._data[name] = value
+    elif model.strict is True:
+        if instance._unknown is None:
+            instance._unknown = []
+        instance._unknown.append(name)
+
+
+def _apply_defaults(instance: Instance, wanted: set[str] | None, defaults: bool) -> None:
+    model = instance._model
+    values = instance._data
+    if defaults:
+        for name, make in model.default_makers:
+            if name not in values and (wanted is None or name in wanted):
+                value = make()
+                codec = model.codecs[name]
+                if codec.load is not None and value is not None:
+                    value = codec.load(value)
+                values[name] = value
+    for name, default in model.stripped_defaults:
+        if name in values and values[name] == default:
+            del values[name]
+    if model.undefined_is_null:
+        for name in model.property_names:
+            if name not in values and (wanted is None or name in wanted):
+                values[name] = None

@@ -1,0 +1,435 @@
+"""A model at run time: what ``app.models.Customer`` is.
+
+In charge of: the surface that tenant code and the REST layer use. Its operations are ``dao``'s, one line
+each; what is prepared from the definition (conversions, defaults, names) is made once, by ``prepare``.
+Must not know: connectors' kinds, HTTP.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenant_runtime.dao import creating, deleting, reading, updating, upserting
+from tenant_runtime.errors import LoopbackError
+from tenant_runtime.model import construct
+from tenant_runtime.model.definition import ModelDefinition, Property
+from tenant_runtime.model.hooks import Hooks, Observer
+from tenant_runtime.model.instance import Instance
+from tenant_runtime.model.types import Codec, Convert, codec_for
+from tenant_runtime.model.validation import Validators
+
+if TYPE_CHECKING:
+    from tenant_runtime.connectors.datasource import DataSource
+    from tenant_runtime.model.registry import Registry
+    from tenant_runtime.model.relations.base import Relation
+    from tenant_runtime.model.scope import NamedScope
+
+Options = dict[str, Any] | None
+Filter = dict[str, Any] | None
+Listener = Callable[..., Any]
+_NOTHING: frozenset[str] = frozenset()
+
+
+class ModelClass:
+    """See the module. ``Model(data)`` is a new, unsaved instance."""
+
+    def __init__(self, definition: ModelDefinition, base: ModelClass | None, registry: Registry) -> None:
+        self.name = definition.name
+        self.definition = definition
+        self.base = base
+        self.registry = registry
+        self.app: Any = registry.app
+        self.data_source: DataSource | None = None
+        self.settings = definition.settings
+        self.relations: dict[str, Relation] = {}
+        self.scopes: dict[str, NamedScope] = {}
+        self.hooks: Hooks = Hooks(base.hooks if base else None)
+        self.validators = Validators()
+        self.prototype: dict[str, Callable[..., Any]] = {}  # instance methods of tenant code
+        self.statics: dict[str, Callable[..., Any]] = {}  # static methods of tenant code
+        self.shared_class: Any = None  # set by remoting
+        self.remote_hooks: list[
+            tuple[str, str, Callable[..., Any]]
+        ] = []  # (before|after|after error, name, fn)
+        self.remote_methods: list[tuple[str, dict[str, Any], Callable[..., Any] | None]] = []
+        self.disabled_methods: set[str] = set()
+        self.on_attached: list[Callable[[ModelClass], Any]] = []
+        self._listeners: dict[str, list[Listener]] = {}
+        self._left_out: dict[tuple[bool, bool], frozenset[str]] = {}
+        self.prepare()
+        self._default_validators()
+
+    def prepare(self) -> None:
+        """Work out what instances are made with; again after the definition changed."""
+        definition = self.definition
+        self.id_name: str = definition.id_name or "id"
+        identity = definition.id_property
+        self.simple_id: str | None = identity.name if identity else None
+        self.property_names = tuple(definition.properties)
+        self.strict: bool | Literal["filter"] = definition.strict
+        self.codecs: dict[str, Codec] = {
+            name: codec_for(prop.type, self._instantiate) for name, prop in definition.properties.items()
+        }
+        self.loaders: tuple[tuple[str, Convert], ...] = tuple(
+            (name, self._loader(name, codec))
+            for name, codec in self.codecs.items()
+            if self._loads(name, codec)
+        )
+        makers = ((name, construct.default_maker(prop)) for name, prop in definition.properties.items())
+        self.default_makers = tuple((name, make) for name, make in makers if make is not None)
+        self.stripped_defaults = tuple(
+            (name, prop.default)
+            for name, prop in definition.properties.items()
+            if prop.raw.get("persistDefaultValues") is False and prop.has_default
+        )
+        self.undefined_is_null = bool(self.settings.get("persistUndefinedAsNull"))
+        self.defaults_on_reads = self.settings.get("applyDefaultsOnReads") is not False
+        self.enforced = self._enforced_values()
+        self._left_out.clear()
+
+    def _loads(self, name: str, codec: Codec) -> bool:
+        return codec.load is not None or name == self.id_name
+
+    def _loader(self, name: str, codec: Codec) -> Convert:
+        return codec.assign if name == self.id_name else codec.load or codec.assign
+
+    def _enforced_values(self) -> dict[str, Any]:
+        """What the model's ``properties``/``attributes`` option or its default scope writes into every
+        object.
+        """
+        given = self.settings.get("attributes")
+        if isinstance(given, dict):
+            return given
+        if given is False or self.definition.scope is None:
+            return {}
+        return fixed_values(self.definition.scope.get("where"), self.definition)
+
+    def fixed_values(self, where: Any) -> dict[str, Any]:
+        """The equalities of a where on declared properties."""
+        return fixed_values(where, self.definition)
+
+    def _instantiate(self, name: str) -> Convert:
+        """The constructor of a nested model, looked up when first needed: it may be defined later."""
+
+        def make(value: Any) -> Any:
+            target = self.registry.nested(name, self)
+            if target is None or (isinstance(value, Instance) and value._model is target):
+                return value
+            return construct.construct(target, value)
+
+        return make
+
+    def _default_validators(self) -> None:
+        """Absence of a forced id, presence, dates; in the order of ModelBuilder.define."""
+        if self.definition.force_id and self.definition.id_name:
+            self.validators.add("absence", self.definition.id_name, {"if": "isNewRecord"})
+        for prop in self.definition.properties.values():
+            self.validate_property(prop)
+
+    def validate_property(self, prop: Property) -> None:
+        if prop.required:
+            given = prop.raw.get("required")
+            self.validators.add("presence", prop.name, given if isinstance(given, dict) else {})
+        if prop.type.kind == "date":
+            self.validators.add("date", prop.name)
+
+    def define_property(self, prop: Property) -> None:
+        """Add a property after the definition was made (foreign keys, mixins)."""
+        self.definition.properties[prop.name] = prop
+        self.prepare()
+        self.validate_property(prop)
+
+    def left_out(self, hidden: bool, protected: bool) -> frozenset[str]:
+        """Names that a form without hidden and/or protected properties leaves out."""
+        if not hidden and not protected:
+            return _NOTHING
+        names = self._left_out.get((hidden, protected))
+        if names is None:
+            names = (self.definition.hidden if hidden else _NOTHING) | (
+                self.definition.protected if protected else _NOTHING
+            )
+            self._left_out[hidden, protected] = names
+        return names
+
+    def extends(self, name: str) -> bool:
+        """Whether it is that model or descends from it."""
+        model: ModelClass | None = self
+        while model is not None:
+            if model.name == name:
+                return True
+            model = model.base
+        return False
+
+    def get_setting(self, key: str, options: Options = None) -> Any:
+        """The call's option, the model's setting, the data source's setting: the first that is there."""
+        if options and options.get(key) is not None:
+            return options[key]
+        if self.settings.get(key) is not None:
+            return self.settings[key]
+        return self.data_source.settings.get(key) if self.data_source else None
+
+    def source(self) -> DataSource:
+        """The data source, or LoopBack's complaint that the model has none."""
+        if self.data_source is None:
+            raise LoopbackError(
+                f"Cannot call {self.name} operations: the model has not been attached to a DataSource!"
+            )
+        return self.data_source
+
+    def __call__(self, data: Any = None) -> Instance:
+        return construct.construct(self, data if data is not None else {})
+
+    def construct(
+        self,
+        data: Any,
+        *,
+        setters: bool = True,
+        defaults: bool = True,
+        persisted: bool = False,
+        fields: Iterable[str] | None = None,
+    ) -> Instance:
+        """``new Model(data, options)``: see ``model.construct``."""
+        return construct.construct(
+            self, data, setters=setters, defaults=defaults, persisted=persisted, fields=fields
+        )
+
+    def load(self, row: dict[str, Any], fields: tuple[str, ...] | None = None) -> Instance:
+        return construct.load(self, row, fields)
+
+    def refill(self, instance: Instance, data: dict[str, Any]) -> None:
+        """Give an instance what the store answered: no conversion by setters, no defaults."""
+        construct.fill(instance, data, setters=False, defaults=False)
+        instance._persisted = True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        model: ModelClass | None = self
+        while model is not None:
+            if name in model.statics:
+                return functools.partial(model.statics[name])
+            model = model.base
+        if name in self.scopes:
+            return self.scopes[name]
+        raise AttributeError(f"{self.name} has no method or scope {name!r}")
+
+    def find_prototype_method(self, name: str) -> Callable[..., Any] | None:
+        model: ModelClass | None = self
+        while model is not None:
+            if name in model.prototype:
+                return model.prototype[name]
+            model = model.base
+        return None
+
+    def __repr__(self) -> str:
+        return f"[Model {self.name}]"
+
+    # Operations
+
+    async def create(self, data: Any = None, options: Options = None) -> Any:
+        """One object, or a list of them; of a list all are tried, failures raise afterwards."""
+        if isinstance(data, list):
+            return await creating.create_many(self, data, options or {})
+        return await creating.create(self, data if data is not None else {}, options or {})
+
+    async def find(self, filter: Filter = None, options: Options = None) -> list[Instance]:
+        return await reading.find(self, filter or {}, options or {})
+
+    async def find_one(self, filter: Filter = None, options: Options = None) -> Instance | None:
+        return await reading.find_one(self, filter or {}, options or {})
+
+    async def find_by_id(self, id: Any, filter: Filter = None, options: Options = None) -> Instance | None:
+        return await reading.find_by_id(self, id, filter or {}, options or {})
+
+    async def find_by_ids(
+        self, ids: list[Any], filter: Filter = None, options: Options = None
+    ) -> list[Instance]:
+        return await reading.find_by_ids(self, ids, filter or {}, options or {})
+
+    async def exists(self, id: Any, options: Options = None) -> bool:
+        return await reading.exists(self, id, options or {})
+
+    async def count(self, where: Filter = None, options: Options = None) -> int:
+        return await reading.count(self, where or {}, options or {})
+
+    async def patch_or_create(self, data: Any = None, options: Options = None) -> Instance:
+        return await upserting.patch_or_create(self, data if data is not None else {}, options or {})
+
+    async def replace_or_create(self, data: Any = None, options: Options = None) -> Instance:
+        return await upserting.replace_or_create(self, data if data is not None else {}, options or {})
+
+    async def upsert_with_where(
+        self, where: dict[str, Any], data: dict[str, Any], options: Options = None
+    ) -> Instance:
+        return await upserting.upsert_with_where(self, where, data, options or {})
+
+    async def find_or_create(
+        self, filter: Filter, data: dict[str, Any] | None = None, options: Options = None
+    ) -> tuple[Instance, bool]:
+        """With one argument that is the data, and what is looked for."""
+        if data is None:
+            data, filter = filter or {}, {"where": dict(filter or {})}
+        return await upserting.find_or_create(self, filter or {}, data, options or {})
+
+    async def update_all(
+        self, where: Filter, data: dict[str, Any] | None = None, options: Options = None
+    ) -> dict[str, int]:
+        """With one argument that is the data, for every object."""
+        if data is None:
+            where, data = {}, where or {}
+        return await updating.update_all(self, where, data, options or {})
+
+    async def replace_by_id(self, id: Any, data: dict[str, Any], options: Options = None) -> Instance:
+        return await updating.replace_by_id(self, id, data, options or {})
+
+    async def destroy_all(self, where: Filter = None, options: Options = None) -> dict[str, int]:
+        return await deleting.destroy_all(self, where or {}, options or {})
+
+    async def delete_by_id(self, id: Any, options: Options = None) -> dict[str, int]:
+        return await deleting.delete_by_id(self, id, options or {})
+
+    # Hooks, events, validation, remoting
+
+    def observe(self, operation: str, observer: Observer | None = None, *, blocking: bool = False) -> Any:
+        """``Model.observe("before save", fn)`` or ``@Model.observe("before save")``."""
+        if observer is None:
+            return lambda function: self.observe(operation, function, blocking=blocking)
+        self.hooks.observe(operation, observer, blocking=blocking)
+        return observer
+
+    def on(self, event: str, listener: Listener | None = None) -> Any:
+        if listener is None:
+            return lambda function: self.on(event, function)
+        self._listeners.setdefault(event, []).append(listener)
+        return listener
+
+    async def emit(self, event: str, *arguments: Any) -> bool:
+        """Call the event's listeners one after another; whether there were any. Bases' listeners come
+        first.
+        """
+        heard = await self.base.emit(event, *arguments) if self.base else False
+        for listener in tuple(self._listeners.get(event, ())):
+            heard = True
+            result = listener(*arguments)
+            if inspect.isawaitable(result):
+                await result
+        return heard
+
+    def _remote_hook(self, when: str, name: str, function: Callable[..., Any] | None) -> Any:
+        if function is None:
+            return lambda given: self._remote_hook(when, name, given)
+        self.remote_hooks.append((when, name, function))
+        return function
+
+    def before_remote(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        return self._remote_hook("before", name, function)
+
+    def after_remote(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        return self._remote_hook("after", name, function)
+
+    def after_remote_error(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        return self._remote_hook("after error", name, function)
+
+    def remote_method(self, name: str, spec: dict[str, Any] | None = None, **keywords: Any) -> Any:
+        """Declare a method; ``spec`` has LoopBack's keys. As a decorator: ``@Model.remote_method("greet",
+        …)``.
+        """
+        described = {**(spec or {}), **keywords}
+        function = described.pop("function", None)
+
+        def declare(given: Callable[..., Any] | None) -> Any:
+            bare = name.removeprefix("prototype.")
+            instance_method = bare != name or described.get("isStatic") is False or described.get("prototype")
+            if given is not None:
+                (self.prototype if instance_method else self.statics)[bare] = given
+            self.remote_methods.append((name, described, given))
+            return given
+
+        if function is not None or spec is not None:
+            return declare(function)
+        return declare
+
+    def disable_remote_method(self, name: str, static: bool = True) -> None:
+        """``static`` False is LoopBack 2's second argument: the name is one of the prototype."""
+        self.disabled_methods.add(name if static or name.startswith("prototype.") else f"prototype.{name}")
+
+    def validates(self, kind: str, *arguments: Any, **options: Any) -> None:
+        self.validators.add(kind, *arguments, **options)
+
+    def validates_presence_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("presence", *arguments, **options)
+
+    def validates_absence_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("absence", *arguments, **options)
+
+    def validates_length_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("length", *arguments, **options)
+
+    def validates_numericality_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("numericality", *arguments, **options)
+
+    def validates_inclusion_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("inclusion", *arguments, **options)
+
+    def validates_exclusion_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("exclusion", *arguments, **options)
+
+    def validates_format_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("format", *arguments, **options)
+
+    def validates_uniqueness_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("uniqueness", *arguments, **options)
+
+    def validates_date_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("date", *arguments, **options)
+
+    def validate(self, *arguments: Any, **options: Any) -> None:
+        """``Model.validate("name", fn, message=…)`` with ``fn(instance, err)``."""
+        self.validators.add("custom", *arguments, **options)
+
+    def validate_async(self, *arguments: Any, **options: Any) -> None:
+        options["async"] = True
+        self.validators.add("custom", *arguments, **options)
+
+    findOne = find_one
+    findById = find_by_id
+    findByIds = find_by_ids
+    patchOrCreate = upsert = updateOrCreate = update_or_create = patch_or_create
+    replaceOrCreate = replace_or_create
+    upsertWithWhere = patchOrCreateWithWhere = patch_or_create_with_where = upsert_with_where
+    findOrCreate = find_or_create
+    updateAll = update = update_all
+    replaceById = replace_by_id
+    destroyAll = deleteAll = delete_all = remove = destroy_all
+    deleteById = destroyById = destroy_by_id = removeById = remove_by_id = delete_by_id
+    beforeRemote = before_remote
+    afterRemote = after_remote
+    afterRemoteError = after_remote_error
+    remoteMethod = remote_method
+    disableRemoteMethod = disable_remote_method
+    disableRemoteMethodByName = disable_remote_method_by_name = disable_remote_method
+    validatesPresenceOf = validates_presence_of
+    validatesAbsenceOf = validates_absence_of
+    validatesLengthOf = validates_length_of
+    validatesNumericalityOf = validates_numericality_of
+    validatesInclusionOf = validates_inclusion_of
+    validatesExclusionOf = validates_exclusion_of
+    validatesFormatOf = validates_format_of
+    validatesUniquenessOf = validates_uniqueness_of
+    validatesDateOf = validates_date_of
+    validateAsync = validate_async
+
+
+def fixed_values(where: Any, definition: ModelDefinition) -> dict[str, Any]:
+    """The equalities of a scope's where on declared properties (juggler ``setScopeValuesFromWhere``)."""
+    values: dict[str, Any] = {}
+    for name, value in (where or {}).items() if isinstance(where, dict) else ():
+        if name == "and" and isinstance(value, list):
+            for clause in value:
+                values |= fixed_values(clause, definition)
+        elif name in definition.properties and not isinstance(value, dict | list) and value is not None:
+            values[name] = value
+    return values
