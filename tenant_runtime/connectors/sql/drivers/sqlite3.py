@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import regex  # type: ignore[import-untyped]
+import regex
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
 from tenant_runtime.connectors.sql.driver import unavailable
