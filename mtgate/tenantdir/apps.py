@@ -7,6 +7,7 @@ already.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -106,6 +107,29 @@ def add_model(path: Path, model: NewModel) -> Changes:
         if model.name not in config:
             entry = {"dataSource": data_source, "public": model.public}
             folder.write(config_file, with_member(config_text or "{}\n", (), model.name, entry))
+            (changes.changed if config_text else changes.created).append(config_file)
+        return changes
+
+
+def add_definition(path: Path, definition: dict[str, Any], data_source: str) -> Changes:
+    """Write a whole model definition (``name`` included) and its entry in model-config.json.
+
+    What is there already is left as it is: a model's file is never overwritten, its entry never changed.
+    """
+    name = str(definition["name"])
+    _check_names(NewModel(name))
+    with Folder(path) as folder:
+        layout = layout_of(folder)
+        config_file = layout.path("model-config.json")
+        config_text, config = _read_object(folder, config_file)
+        changes = Changes()
+        if _existing(folder, layout, config, name) is None:
+            json_file = f"{_target_folder(folder, layout, config)}/{template.file_name(name)}.json"
+            folder.write(json_file, json.dumps(definition, indent=2, ensure_ascii=False) + "\n")
+            changes.created.append(json_file)
+        if name not in config:
+            entry = {"dataSource": data_source, "public": True}
+            folder.write(config_file, with_member(config_text or "{}\n", (), name, entry))
             (changes.changed if config_text else changes.created).append(config_file)
         return changes
 

@@ -12,7 +12,7 @@ A missing key is JavaScript's ``undefined``, None is ``null``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -130,15 +130,20 @@ class SchemaChange:
 
 
 class SchemaStore(Protocol):
-    """What a connector adds when its store has a schema (SQL tables, MongoDB indexes)."""
+    """What a connector adds when its store has a schema (SQL tables, MongoDB indexes).
 
-    def plan(self, *, allow_drop: bool = False) -> list[SchemaChange]:
-        """What ``apply`` would do to bring the store to the defined models (autoupdate)."""
+    ``models`` are names of defined models; None means all of them.
+    """
 
-    def apply(self, *, allow_drop: bool = False) -> list[SchemaChange]: ...
+    def plan(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
+        """What ``apply`` would do to bring the store to the models (autoupdate)."""
 
-    def reset(self) -> list[SchemaChange]:
-        """Drop and recreate the defined models' tables (automigrate)."""
+    def apply(
+        self, models: Collection[str] | None = None, *, allow_drop: bool = False
+    ) -> list[SchemaChange]: ...
+
+    def reset(self, models: Collection[str] | None = None) -> list[SchemaChange]:
+        """Drop and recreate the models' tables (automigrate)."""
 
     def discover(self) -> list[dict[str, Any]]:
         """Model definitions (JSON form) of the tables that are there, relations included."""

@@ -7,7 +7,7 @@ documents is ``mapping``. pymongo reconnects by itself: a server that was away c
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -17,7 +17,7 @@ from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from pymongo import MongoClient
-from pymongo.collection import Collection
+from pymongo.collection import Collection as MongoCollection
 from pymongo.database import Database
 from pymongo.errors import (
     ConfigurationError,
@@ -119,7 +119,7 @@ class MongodbConnector:
                 self._database = self._client.get_database(self.options.database, CODEC)
             return self._database
 
-    def collection(self, model: str) -> Collection[Document]:
+    def collection(self, model: str) -> MongoCollection[Document]:
         """The model's collection, for tenant code that needs pymongo itself."""
         return self.database[self._mappings[model].collection]
 
@@ -217,24 +217,25 @@ class MongodbConnector:
 
     # -- schema: indexes ------------------------------------------------------------------------------------
 
-    def plan(self, *, allow_drop: bool = False) -> list[SchemaChange]:
+    def plan(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
         with self._translated():
-            return [change for change, _ in self._schema().steps(allow_drop)]
+            return [change for change, _ in self._schema(models).steps(allow_drop)]
 
-    def apply(self, *, allow_drop: bool = False) -> list[SchemaChange]:
+    def apply(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
         with self._translated():
-            return self._schema().apply(allow_drop)
+            return self._schema(models).apply(allow_drop)
 
-    def reset(self) -> list[SchemaChange]:
+    def reset(self, models: Collection[str] | None = None) -> list[SchemaChange]:
         with self._translated():
-            return self._schema().reset()
+            return self._schema(models).reset()
 
     def discover(self) -> list[dict[str, Any]]:
         with self._translated():
-            return self._schema().discover()
+            return self._schema(None).discover()
 
-    def _schema(self) -> Schema:
-        return Schema(self.database, self._models, self._mappings)
+    def _schema(self, models: Collection[str] | None) -> Schema:
+        chosen = {name: m for name, m in self._models.items() if models is None or name in models}
+        return Schema(self.database, chosen, self._mappings)
 
 
 def retry_encodable(run: Callable[[Document], Result], document: Document) -> Result:

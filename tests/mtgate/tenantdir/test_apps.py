@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mtgate.tenantdir.apps import NewModel, add_model, copy_app, scaffold
+from mtgate.tenantdir.apps import NewModel, add_definition, add_model, copy_app, scaffold
 from mtgate.tenantdir.complaint import InvalidFile
 from mtgate.tenantdir.template import file_name
 
@@ -128,3 +128,20 @@ def test_what_is_not_an_application(tmp_path: Path) -> None:
 )
 def test_file_names(name: str, file: str) -> None:
     assert file_name(name) == file
+
+
+def test_a_whole_definition_never_replaces_one(tmp_path: Path) -> None:
+    scaffold(tmp_path, "foo")
+    folder = tmp_path / "foo"
+    definition = {
+        "name": "OrderLine",
+        "idInjection": False,
+        "properties": {"id": {"type": "number", "id": 1}},
+    }
+    changes = add_definition(folder, definition, "db")
+    assert (changes.created, changes.changed) == (["models/order-line.json"], ["model-config.json"])
+    assert load(folder / "models/order-line.json") == definition
+    assert load(folder / "model-config.json")["OrderLine"] == {"dataSource": "db", "public": True}
+    again = add_definition(folder, definition | {"properties": {}}, "other")
+    assert (again.created, again.changed) == ([], [])
+    assert load(folder / "models/order-line.json") == definition
