@@ -31,6 +31,7 @@ _SQL = "tenant_runtime.connectors.sql.engine:SqlConnector"
 CONNECTORS = {
     "memory": "tenant_runtime.connectors.memory:MemoryConnector",
     "transient": "tenant_runtime.connectors.memory:TransientConnector",
+    "kv-memory": "tenant_runtime.connectors.kv_memory:KeyValueMemoryConnector",
     "mysql": _SQL,
     "mariadb": _SQL,
     "postgresql": _SQL,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,20 @@ class TransientConnector(MemoryConnector):
 
     def __init__(self, name: str, settings: dict[str, Any], tenant_dir: Path) -> None:
         super().__init__(name, {}, tenant_dir)
+
+    def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
+        id_name = self._models[model].id_name or "id"
+        return row.get(id_name) or self.generate_id(model)
+
+    def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
+        return []
+
+    def generate_id(self, model: str) -> Any:
+        """For embedded objects: a number of four digits, or 24 hex digits, as the original makes them."""
+        prop = self._models[model].properties.get(self._models[model].id_name or "id")
+        if prop is not None and prop.type.kind == "number":
+            return secrets.randbelow(10000)
+        return secrets.token_hex(12)
 
 
 def _stored_date(value: Any) -> Any:

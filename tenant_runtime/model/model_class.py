@@ -22,7 +22,7 @@ from tenant_runtime.model.types import Codec, Convert, codec_for
 from tenant_runtime.model.validation import Validators
 
 if TYPE_CHECKING:
-    from tenant_runtime.connectors.datasource import DataSource
+    from tenant_runtime.connectors.datasource import DataSource, TransactionHandle
     from tenant_runtime.model.registry import Registry
     from tenant_runtime.model.relations.base import Relation
     from tenant_runtime.model.scope import NamedScope
@@ -291,6 +291,11 @@ class ModelClass:
     async def delete_by_id(self, id: Any, options: Options = None) -> dict[str, int]:
         return await deleting.delete_by_id(self, id, options or {})
 
+    async def begin_transaction(self, options: Any = None) -> TransactionHandle:
+        """A transaction for ``options["transaction"]``; ``options`` is the isolation level or holds it."""
+        level = options.get("isolationLevel") if isinstance(options, dict) else options
+        return await self.source().begin(level)
+
     # Hooks, events, validation, remoting
 
     def observe(self, operation: str, observer: Observer | None = None, *, blocking: bool = False) -> Any:
@@ -394,6 +399,7 @@ class ModelClass:
         options["async"] = True
         self.validators.add("custom", *arguments, **options)
 
+    beginTransaction = begin_transaction
     findOne = find_one
     findById = find_by_id
     findByIds = find_by_ids

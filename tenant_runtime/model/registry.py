@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.model.build import root_definitions
 from tenant_runtime.model.definition import ModelDefinition, PropertyType, TypeKind
+from tenant_runtime.model.key_value import KeyValueModelClass
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.model.relations.setup import define_relations
 from tenant_runtime.model.scope import define_scopes
@@ -49,7 +50,8 @@ class Registry:
                     file=definition.source,
                     pointer="/base",
                 )
-        model = ModelClass(definition, base, self)
+        holds_keys = definition.name == "KeyValueModel" or isinstance(base, KeyValueModelClass)
+        model = (KeyValueModelClass if holds_keys else ModelClass)(definition, base, self)
         self.models[definition.name] = model
         for name, nested in definition.anonymous.items():
             if name not in self._anonymous:
