@@ -66,7 +66,7 @@ _ROOT = '''"""Answer GET / with the state of the server."""
 
 
 def boot(app):
-    app.router.get("/", app.status())
+    app.router.get("/", app.status)
 '''
 
 

@@ -2,4 +2,4 @@
 
 
 def boot(app):
-    app.router.get("/", app.status())
+    app.router.get("/", app.status)
