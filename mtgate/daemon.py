@@ -13,18 +13,17 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import trio
 
 from mtgate import log, notify_socket
-from mtgate.control import roles
-from mtgate.control.audit import AuditLog
-from mtgate.control.handlers import Handlers
-from mtgate.control.server import ControlServer
+from mtgate.control.roles import group_id
+from mtgate.control.server import control_server
+from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener
-from mtgate.settings import Settings, TcpAddress, UnixAddress
+from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
@@ -48,20 +47,23 @@ async def run(settings: Settings) -> None:
     starts."""
     log.set_up(settings.log.level, settings.log.format)
     paths = settings.paths
-    with only_daemon(paths.run):
+    # TERM and INT that come while the daemon starts wait until it has, then end it in order
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, only_daemon(paths.run):
         desired = DesiredState(paths.state)
         desired.load()
         raise_descriptor_limit()
         become_subreaper()
         listeners = [open_listener(address) for address in settings.server.addresses]
         try:
-            await _run(settings, desired, listeners)
+            await _run(settings, desired, listeners, signals)
         finally:
             for listener in listeners:
                 listener.close()
 
 
-async def _run(settings: Settings, desired: DesiredState, public: list[socket.socket]) -> None:
+async def _run(
+    settings: Settings, desired: DesiredState, public: list[socket.socket], signals: AsyncIterator[int]
+) -> None:
     children = Children()
     zygote = Zygote(children)
     paths = settings.paths
@@ -71,8 +73,8 @@ async def _run(settings: Settings, desired: DesiredState, public: list[socket.so
         nursery.start_soon(desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
         await nursery.start(zygote.run)
-        control = bind(paths.control, None, None)
-        await nursery.start(_control_server(settings, supervisor).serve, control)
+        control = open_control(paths, settings.control)
+        await nursery.start(control_server(supervisor, settings).serve, control)
         await supervisor.take_up_all()
         await nursery.start(feed.run)
         if settings.supervisor.watch_tenants:
@@ -80,7 +82,7 @@ async def _run(settings: Settings, desired: DesiredState, public: list[socket.so
         notify_socket.tell("READY=1")
         addresses = ", ".join(settings.server.listen)
         logger.info("ready, pid %d, %d tenants, on %s", os.getpid(), len(supervisor.tenants()), addresses)
-        await _until_told_to_end(settings, supervisor)
+        await _until_told_to_end(settings, supervisor, signals)
         nursery.cancel_scope.cancel()
 
 
@@ -129,25 +131,26 @@ def proxy_feed(settings: Settings, public: list[socket.socket], callbacks: Callb
     return ProxyFeed(listeners, told, callbacks, processes=server.processes, certificates=certificates)
 
 
-def _control_server(settings: Settings, supervisor: Supervisor) -> ControlServer:
-    rules = roles.configured(settings.control, os.geteuid())
-    return ControlServer(Handlers(supervisor, settings), rules, AuditLog(settings.paths.log / "audit.log"))
+def open_control(paths: Paths, settings: ControlSettings) -> socket.socket:
+    """The control socket; as root the operators' group may connect to it."""
+    paths.control.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    group = group_id(settings.operator_group) if os.geteuid() == 0 else None
+    return bind(paths.control, None if group is None else 0, group)
 
 
-async def _until_told_to_end(settings: Settings, supervisor: Supervisor) -> None:
+async def _until_told_to_end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:
     """TERM or INT drains and stops everything; a second one cuts that short."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        logger.info("%s: ending", signal.Signals(await anext(signals)).name)
-        async with trio.open_nursery() as nursery:
+    logger.info("%s: ending", signal.Signals(await anext(signals)).name)
+    async with trio.open_nursery() as nursery:
 
-            async def cut_short() -> None:
-                await anext(signals)
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(cut_short)
-            with trio.move_on_after(settings.supervisor.shutdown_timeout_seconds):
-                await supervisor.shut_down()
+        async def cut_short() -> None:
+            await anext(signals)
             nursery.cancel_scope.cancel()
+
+        nursery.start_soon(cut_short)
+        with trio.move_on_after(settings.supervisor.shutdown_timeout_seconds):
+            await supervisor.shut_down()
+        nursery.cancel_scope.cancel()
 
 
 @contextlib.contextmanager

@@ -43,9 +43,10 @@ class FakeJournal:
     def tail(self, count: int) -> list[Line]:
         return self.lines[len(self.lines) - count :] if count < len(self.lines) else self.lines
 
-    async def follow(self) -> AsyncIterator[Line]:
-        yield Line("three")
-        await trio.sleep_forever()
+    def follow(self) -> trio.MemoryReceiveChannel[Line]:
+        self.send, receive = trio.open_memory_channel[Line](1)
+        self.send.send_nowait(Line("three"))
+        return receive
 
 
 class FakeSupervisor:
