@@ -39,6 +39,9 @@ CONNECTORS = {
     "sqlite3": _SQL,
     "sqlite": _SQL,
     "mongodb": "tenant_runtime.connectors.mongodb.client:MongodbConnector",
+    "mail": "tenant_runtime.components.mail:MailConnector",
+    "component-storage": "tenant_runtime.components.storage:StorageConnector",
+    "loopback-component-storage": "tenant_runtime.components.storage:StorageConnector",
 }
 
 #: Seconds after a failed connection attempt in which requests fail at once instead of trying again.

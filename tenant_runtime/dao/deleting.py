@@ -14,6 +14,7 @@ from tenant_runtime.dao.operation import (
     not_found,
     notify,
     sanitized_where,
+    storable,
     transaction_of,
     tree,
 )
@@ -48,7 +49,12 @@ async def destroy_all(
         if context is not None:
             where = context.where
     where = sanitized_where(model, where or {}, options)
-    count = await source.run("delete", model.name, tree(model, where, options), transaction_of(options))
+    matching, transaction = tree(model, where, options), transaction_of(options)
+    if model.deletion_marks is None:
+        count = await source.run("delete", model.name, matching, transaction)
+    else:
+        marks = storable(model, model.deletion_marks())
+        count = await source.run("update", model.name, matching, marks, transaction)
     info = {"count": count}
     if instance is not None and not count:
         _check_strict_delete(model, instance.id)

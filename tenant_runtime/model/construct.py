@@ -103,7 +103,11 @@ def fill(
                 continue
             value = None
         codec = codecs.get(name)
-        if codec is not None:
+        if setters and name in model.setters:
+            value = model.setters[name](model, value)
+            if value is not UNDEFINED:
+                values[name] = value
+        elif codec is not None:
             if value is not None and (setters or name == model.id_name):
                 value = codec.assign(value)
                 if codec.complete is not None and value is not None:

@@ -62,7 +62,12 @@ class Instance:
         return self._data.get(name)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Assign with the property's conversion; ``UNDEFINED`` removes the value."""
+        """Assign by the property's setter or conversion; ``UNDEFINED`` removes the value."""
+        if name in self._model.setters:
+            value = self._model.setters[name](self._model, value)
+            if value is not UNDEFINED:
+                self._data[name] = value
+            return
         if value is UNDEFINED and not self._model.undefined_is_null:
             self._data.pop(name, None)
             return

@@ -12,6 +12,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+import inflection
+
 from tenant_runtime.dao import creating, deleting, reading, updating, upserting
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model import construct
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Options = dict[str, Any] | None
 Filter = dict[str, Any] | None
 Listener = Callable[..., Any]
+Setter = Callable[["ModelClass", Any], Any]  # gives the value, UNDEFINED to leave the property as it is
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -50,6 +53,9 @@ class ModelClass:
         self.validators = Validators()
         self.prototype: dict[str, Callable[..., Any]] = {}  # instance methods of tenant code
         self.statics: dict[str, Callable[..., Any]] = {}  # static methods of tenant code
+        self.class_methods: dict[str, Callable[..., Any]] = {}  # of ``define``: given the model called
+        self.setters: dict[str, Setter] = dict(base.setters) if base else {}
+        self.deletion_marks: Callable[[], dict[str, Any]] | None = None  # SoftDelete: written, not deleted
         self.shared_class: Any = None  # set by remoting
         self.remote_hooks: list[
             tuple[str, str, Callable[..., Any]]
@@ -209,6 +215,8 @@ class ModelClass:
             raise AttributeError(name)
         model: ModelClass | None = self
         while model is not None:
+            if name in model.class_methods:
+                return functools.partial(model.class_methods[name], self)
             if name in model.statics:
                 return functools.partial(model.statics[name])
             model = model.base
@@ -356,6 +364,16 @@ class ModelClass:
         if function is not None or spec is not None:
             return declare(function)
         return declare
+
+    def define(self, name: str, function: Callable[..., Any]) -> None:
+        """A method in code, under its name and its snake_case form.
+
+        ``define("login", fn)`` is static, ``fn(Model, …)`` with the model that is called; ``define(
+        "prototype.verify", fn)`` is an instance's, ``fn(instance, …)``. Derived models inherit it.
+        """
+        bare = name.removeprefix("prototype.")
+        table = self.class_methods if bare == name else self.prototype
+        table[bare] = table[inflection.underscore(bare)] = function
 
     def disable_remote_method(self, name: str, static: bool = True) -> None:
         """``static`` False is LoopBack 2's second argument: the name is one of the prototype."""

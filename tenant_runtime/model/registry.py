@@ -33,10 +33,14 @@ class Registry:
         self.models: dict[str, ModelClass] = {}
         self.warnings: list[str] = []
         #: The tenant's switch for what LoopBack gets plainly wrong (docs/compatibility.md).
-        self.strict = bool(getattr(app, "settings", None) and app.settings.get("strict"))
         self._anonymous: dict[str, ModelClass] = {}
         for definition in root_definitions().values():
             self.define(definition)
+
+    @property
+    def strict(self) -> bool:
+        """The app's strict switch: its setting ``strict``."""
+        return self.app is not None and bool(self.app.get("strict"))
 
     def define(self, definition: ModelDefinition) -> ModelClass:
         """Make the model class; its base must be there already. Raises ConfigurationError."""
@@ -68,6 +72,9 @@ class Registry:
             kind = _ID_KINDS[data_source.capabilities.generated_id]
             model.definition.properties[prop.name] = replace(prop, type=PropertyType(kind))
             model.prepare()
+        attached = getattr(data_source.connector, "attached", None)
+        if attached is not None:  # a service (mail, files) gives the model its methods
+            attached(model)
 
     def resolve(self) -> list[str]:
         """Set up relations and scopes, tell the connectors; returns warnings. May be called again."""
