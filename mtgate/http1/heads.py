@@ -65,7 +65,8 @@ class Memo(Generic[V]):
 class Fields:
     """One field block.
 
-    ``connection`` are the lower-case options of Connection. Compared by identity: shared.
+    ``connection`` are the lower-case options of Connection. ``ordinary``: the body, if any, has a length, and
+    the connection is neither to be closed nor changed. Compared by identity: shared.
     """
 
     parsed: Any
@@ -74,6 +75,7 @@ class Fields:
     connection: frozenset[bytes]
     expects_continue: bool
     upgrade: bytes | None
+    ordinary: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -123,9 +125,9 @@ class RequestHeads:
         known = self._heads.get(head)
         if known is not None:
             return known
-        line, _, _ = head.partition(b"\r\n")
-        block = head[len(line) + 1 :]
-        start = check_request_line(line, self.limits)
+        line_end = head.find(b"\r\n")
+        block = head[line_end + 1 :]
+        start = check_request_line(head[:line_end], self.limits)
         fields = self._blocks.get(block)
         if fields is None or start.http_version != b"1.1" or start.authority is not None:
             result = self._parse(head, block, start)
@@ -248,4 +250,5 @@ def _fields(event: h11.Request | h11.Response | h11.InformationalResponse, frami
     options.discard(b"")
     if b"upgrade" not in options:
         upgrade = None
-    return Fields(event.headers, headers, framing, frozenset(options), expects, upgrade)
+    ordinary = not (framing.chunked or expects or upgrade or b"close" in options)
+    return Fields(event.headers, headers, framing, frozenset(options), expects, upgrade, ordinary)

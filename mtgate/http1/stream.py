@@ -66,14 +66,15 @@ class ByteStream(Protocol):
 class Stream:
     """A connected socket, non-blocking; one task may receive while another sends.
 
-    ``on_gone`` is called, from the poller, once the other end has left for good (reset, or both directions
-    shut: a half-close is not a departure). ``on_stir`` when anything can be read; the pool uses it on idle
-    connections.
+    ``on_gone`` is called, from the poller, once the other end has left for good: reset, or both directions
+    shut. A half-close is a departure only when ``leaves_by_half_close`` is set. ``watch`` is for whoever does
+    not want a task to wait for bytes.
     """
 
     __slots__ = (
         "_ended",
         "_luck",
+        "_on_stir",
         "_poller",
         "_read_deadline",
         "_readable",
@@ -83,14 +84,13 @@ class Stream:
         "_writer",
         "leaves_by_half_close",
         "on_gone",
-        "on_stir",
         "socket",
     )
 
     def __init__(self, poller: Poller, sock: socket.socket) -> None:
         self.socket = sock
         self.on_gone: Callable[[], object] | None = None
-        self.on_stir: Callable[[], object] | None = None
+        self._on_stir: Callable[[], object] | None = None
         self.leaves_by_half_close = False
         self._poller = poller
         self._readable = True
@@ -108,25 +108,21 @@ class Stream:
         """Has this end been closed, by ``close``?"""
         return self.socket.fileno() < 0
 
+    @property
+    def stirring(self) -> bool:
+        """Is there, for all we know, something to receive, or the end?"""
+        return self._readable
+
     async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
         """Some bytes, ``b""`` at the end.
 
         ``deadline`` as ``Poller.now``. Raises StreamTimeout, StreamBroken.
         """
         while True:
-            if self._readable:
-                try:
-                    data = self.socket.recv(size)
-                except BlockingIOError:
-                    self._readable = False
-                except OSError as error:
-                    raise StreamBroken(str(error)) from error
-                else:
-                    # A short read means that the socket is empty: the next bytes make a new edge.
-                    if len(data) < size and not self._ended:
-                        self._readable = False
-                    await self._share()
-                    return data
+            data = self.receive_nowait(size)
+            if data is not None:
+                await self._share()
+                return data
             self._read_deadline = deadline
             await self._wait_readable()
 
@@ -136,6 +132,40 @@ class Stream:
             return bool(self.socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
+
+    def receive_nowait(self, size: int = RECEIVE_BYTES) -> bytes | None:
+        """As ``receive``; None when nothing is there yet."""
+        if not self._readable:
+            return None
+        try:
+            data = self.socket.recv(size)
+        except BlockingIOError:
+            self._readable = False
+            return None
+        except OSError as error:
+            raise StreamBroken(str(error)) from error
+        if not data:
+            self._ended = True
+        elif len(data) < size and not self._ended:
+            # A short read means that the socket is empty: the next bytes make a new edge.
+            self._readable = False
+        return data
+
+    def send_nowait(self, data: bytes) -> int:
+        """Sends what the kernel takes at once. Raises StreamBroken."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise StreamBroken(str(error)) from error
+
+    def watch(self, on_stir: Callable[[], object] | None, deadline: float = math.inf) -> None:
+        """Calls back, from the poller, when something can be read and no task waits for it, or at the
+        deadline.
+        """
+        self._on_stir = on_stir
+        self._read_deadline = deadline
 
     async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
         """Sends everything; each pause without progress may last ``stall_seconds``."""
@@ -223,8 +253,8 @@ class Stream:
             if self._reader is not None:
                 task, self._reader = self._reader, None
                 trio.lowlevel.reschedule(task)
-            elif self.on_stir is not None:
-                self.on_stir()
+            elif self._on_stir is not None:
+                self._on_stir()
         if events & _WRITE and self._writer is not None:
             task, self._writer = self._writer, None
             trio.lowlevel.reschedule(task)
@@ -234,8 +264,11 @@ class Stream:
 
     def expire(self, now: float) -> None:
         """Ends waits whose deadline has passed."""
-        if self._reader is not None and now > self._read_deadline:
-            self.abort_reading(StreamTimeout())
+        if now > self._read_deadline:
+            if self._reader is not None:
+                self.abort_reading(StreamTimeout())
+            elif self._on_stir is not None:
+                self._on_stir()
         if self._writer is not None and now > self._write_deadline:
             self._fail(StreamTimeout())
 

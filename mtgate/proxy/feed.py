@@ -104,7 +104,6 @@ class ProxyFeed:
         self._changed = trio.Event()
 
     # -- routes
-    # ---------------------------------------------------------------------------------------------------
 
     def set(self, route: Route) -> None:
         """Adds or changes a tenant's route. Synchronous; ``wait_acknowledged`` waits for the proxies."""
@@ -150,7 +149,6 @@ class ProxyFeed:
         self._changed = trio.Event()
 
     # -- processes
-    # ------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; ready when every process is. Then they drain: their feed ends."""
@@ -259,7 +257,6 @@ class ProxyFeed:
                 self._callbacks.access(message["lines"])
 
     # -- certificates
-    # -----------------------------------------------------------------------------------------------
 
     def _read_certificates(self) -> list[dict[str, Any]]:
         return [

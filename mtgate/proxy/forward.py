@@ -125,30 +125,57 @@ class Exchange:
         """
         self._tenant, self._target, self._forwarding, self._keep = tenant, target, forwarding, keep
         self._progress.replayable = self._incoming.body_complete
+        return await self._tries()
+
+    async def resume(
+        self, tenant: Tenant, target: bytes, forwarding: bytes, body: bytes, upstream: Upstream
+    ) -> bool:
+        """As ``run``, when the request is already on its way on that connection, in use, and can be
+        replayed.
+        """
+        self._tenant, self._target, self._forwarding, self._keep = tenant, target, forwarding, True
+        self._body, self.received_bytes = body, len(body)
+        self._progress.tries, self._progress.sent = 1, True
+        try:
+            return await self._finish(upstream)
+        except UpstreamFailed as failed:
+            self._consider(failed)
+        return await self._tries()
+
+    async def _tries(self) -> bool:
         while True:
             self._progress.tries += 1
             self._progress.sent = self._progress.received = False
             try:
                 return await self._try()
             except UpstreamFailed as failed:
-                step = after(failed.failure, self._progress)
-                if step is Step.CUT:
-                    raise ClientCut(failed.detail) from failed
-                if step is Step.ANSWER:
-                    raise
+                self._consider(failed)
+
+    def _consider(self, failed: UpstreamFailed) -> None:
+        """Raises, unless it is to be tried again."""
+        step = after(failed.failure, self._progress)
+        if step is Step.CUT:
+            raise ClientCut(failed.detail) from failed
+        if step is Step.ANSWER:
+            raise failed
 
     async def _try(self) -> bool:
         try:
             upstream = await self._tenant.connect(fresh=not self._progress.replayable)
         except ConnectFailed as error:
             raise UpstreamFailed(Failure.CONNECT, str(error)) from error
+        return await self._finish(upstream)
+
+    async def _finish(self, upstream: Upstream) -> bool:
+        """What is left of this try, on a connection in use."""
         reusable = False
         try:
-            if self._progress.replayable:
-                await self._send_whole(upstream)
-                keep, reusable = await self._answer(upstream)
-            else:
+            if not self._progress.replayable:
                 keep, reusable = await self._stream(upstream)
+            else:
+                if not self._progress.sent:
+                    await self._send_whole(upstream)
+                keep, reusable = await self._answer(upstream)
         finally:
             if reusable:
                 self._tenant.keep(upstream)
@@ -157,7 +184,6 @@ class Exchange:
         return keep
 
     # -- towards the worker
-    # ---------------------------------------------------------------------------------------
 
     def _request_head(self) -> bytes:
         head, length = self._head, None
@@ -219,7 +245,6 @@ class Exchange:
             raise StreamBroken("the worker takes no more of the body") from error
 
     # -- towards the client
-    # ---------------------------------------------------------------------------------------
 
     async def _answer(self, upstream: Upstream) -> tuple[bool, bool]:
         """Reads the response and passes it on.
@@ -320,14 +345,9 @@ class Exchange:
             raise UpstreamFailed(Failure.CUT, str(error) or "no more of the answer came in time") from error
 
     def _extra(self, response: ResponseHead) -> bytes:
-        """Fields that the gateway adds to a response."""
-        extra = b"X-Request-Id: " + self.trace.request_id + b"\r\n"
-        if self._gateway.settings.server_timing:
-            extra += b"Server-Timing: worker;dur=%.1f\r\n" % (1000 * (self.upstream_seconds or 0.0))
-        return extra if rewrite.has_date(response.fields) else extra + self._gateway.date()
+        return self._gateway.response_extra(response, self.trace, self.upstream_seconds or 0.0)
 
     # -- after an upgrade
-    # -----------------------------------------------------------------------------------------
 
     async def _tunnel(self, upstream: Upstream, response: ResponseHead) -> None:
         """Bytes both ways until both have ended, or one has broken.

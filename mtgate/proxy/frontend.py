@@ -10,12 +10,13 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import trio
 
 from mtgate.http1.connection import CutOff, Incoming
-from mtgate.http1.framing import request_reader
+from mtgate.http1.framing import LengthReader, request_reader
 from mtgate.http1.heads import RequestHead
 from mtgate.http1.message import status_line
 from mtgate.http1.stream import ByteStream, Stream, StreamBroken, StreamTimeout, client_of
@@ -26,6 +27,7 @@ from mtgate.proxy.forward import ClientCut, Exchange, UpstreamFailed, reset
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.proxy_protocol import read_header
 from mtgate.proxy.rewrite import Asker
+from mtgate.proxy.shortcut import Finished, Sent, Shortcut
 from mtgate.proxy.tls import TlsStream
 from mtgate.proxy.upstream import Tenant, Unavailable
 
@@ -66,6 +68,7 @@ class ClientConnection:
         self._address = client_of(sock, address)
         self._asker = self._asker_at(self._address)
         self._incoming = self._incoming_from(self._stream)
+        self._shortcut: Shortcut | None = None
         self._requests = 0
         self._entry: tuple[RequestHead, Exchange, Tenant | None, float] | None = None
         self.idle = True
@@ -80,12 +83,15 @@ class ClientConnection:
 
     def close_if_idle(self) -> None:
         """Unless a request, or the beginning of one, has already arrived."""
-        if self.idle and not self._incoming.buffer and not self._socket.has_pending_bytes():
-            self._socket.close()
+        busy = not self.idle or (self._shortcut is not None and self._shortcut.busy)
+        if not busy and not self._incoming.buffer and not self._socket.has_pending_bytes():
+            self.abandon()
 
     def abandon(self) -> None:
         """Closes it at once."""
         self._socket.close()
+        if self._shortcut is not None:
+            self._shortcut.interrupt()
 
     async def run(self) -> None:
         """Until either end closes. A client that leaves for good cancels what is done for it."""
@@ -93,7 +99,7 @@ class ClientConnection:
             self._socket.on_gone = scope.cancel
             try:
                 await self._prepare()
-                while await self._exchange():
+                while await self._next():
                     pass
             except Refusal as refusal:
                 await self._refuse(refusal)
@@ -118,6 +124,25 @@ class ClientConnection:
             self._stream = stream
             self._incoming = self._incoming_from(stream)
 
+        else:
+            self._shortcut = Shortcut(
+                self._gateway, self._socket, self._incoming, self._asker, self._log_finished
+            )
+
+    async def _next(self) -> bool:
+        """The next exchange that needs this task. True when the connection can be used again."""
+        shortcut = self._shortcut
+        if shortcut is None:
+            return await self._exchange()
+        self.idle = True
+        sent = await shortcut.wait()
+        if shortcut.unsent:
+            self.idle = False
+            await self._stream.send_all(shortcut.unsent, self._gateway.limits.write_timeout_seconds)
+            shortcut.unsent = b""
+            return True
+        return await self._exchange() if sent is None else await self._resume(sent)
+
     async def _read_proxy_header(self) -> None:
         deadline = self._gateway.poller.now + self._gateway.limits.header_timeout_seconds
         buffer = b""
@@ -132,8 +157,11 @@ class ClientConnection:
             self._address = address
             self._asker = self._asker_at(address)
 
+    @property
+    def _served(self) -> int:
+        return self._shortcut.served if self._shortcut else 0
+
     # -- one request
-    # ----------------------------------------------------------------------------------------------
 
     async def _exchange(self) -> bool:
         """One request and its response. True when the connection can be used again."""
@@ -150,17 +178,33 @@ class ClientConnection:
         self._requests += 1
         framing = head.fields.framing
         incoming.begin_body(request_reader(framing.content_length, framing.chunked))
-        exchange = Exchange(gateway, incoming, self._socket, head, gateway.trace())
+        trace = gateway.trace_of(head.fields) if self._asker.trusted else gateway.trace()
+        exchange = Exchange(gateway, incoming, self._socket, head, trace)
         self._entry = (head, exchange, None, time.monotonic())
         keep = (
             head.keep_alive
             and not gateway.closing
-            and self._requests < gateway.limits.requests_per_connection
+            and self._requests + self._served < gateway.limits.requests_per_connection
         )
         keep = await self._serve(head, exchange, keep)
         self._log_entry("")
         if not keep:
             await incoming.linger()
+        return keep
+
+    async def _resume(self, sent: Sent) -> bool:
+        """Goes on with what the shortcut began."""
+        self.idle = False
+        self._requests += 1
+        head, tenant = sent.head, sent.tenant
+        self._incoming.begin_body(LengthReader(0))
+        exchange = Exchange(self._gateway, self._incoming, self._socket, head, sent.trace)
+        self._entry = (head, exchange, tenant, sent.began)
+        forward = exchange.resume(tenant, sent.match.target, sent.forwarding, sent.body, sent.upstream)
+        keep = await self._forwarded(head, exchange, tenant, forward, True)
+        self._log_entry("")
+        if not keep:
+            await self._incoming.linger()
         return keep
 
     async def _serve(self, head: RequestHead, exchange: Exchange, keep: bool) -> bool:
@@ -180,21 +224,27 @@ class ClientConnection:
             tenant.counters.refused += 1
             own = Own(error.status, error.code, error.detail, error.retry_after_seconds)
             return await self._answer(head, exchange, own, keep)
+        forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
+        forward = exchange.run(tenant, match.target, forwarding, keep)
+        return await self._forwarded(head, exchange, tenant, forward, keep)
+
+    async def _forwarded(
+        self, head: RequestHead, exchange: Exchange, tenant: Tenant, forward: Awaitable[bool], keep: bool
+    ) -> bool:
+        """Awaits an exchange that the tenant has admitted; what fails before the answer is answered here."""
         try:
-            forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
-            return await exchange.run(tenant, match.target, forwarding, keep)
+            return await forward
         except UpstreamFailed as failed:
             status = STATUSES[failed.failure]
-            detail = f'tenant "{match.route.id}": {failed.failure.value} ({failed.detail})'
+            detail = f'tenant "{tenant.route.id}": {failed.failure.value} ({failed.detail})'
             code = failed.failure.name.lower().replace("_", "-")
             keep = keep and failed.failure is not Failure.MALFORMED
             return await self._answer(head, exchange, Own(status, f"worker-{code}", detail, 1.0), keep)
         finally:
             tenant.leave()
-            gateway.after_exchange(tenant)
+            self._gateway.after_exchange(tenant)
 
     # -- the gateway's own answers
-    # ----------------------------------------------------------------------------------
 
     async def _answer_unrouted(self, head: RequestHead, exchange: Exchange, keep: bool) -> bool:
         path = head.target.partition(b"?")[0]
@@ -275,7 +325,6 @@ class ClientConnection:
             pass
 
     # -- what happened
-    # ----------------------------------------------------------------------------------------------
 
     def _log_entry(self, reason: str, status: int = 0) -> None:
         """Counts and logs the request that is under way, once."""
@@ -293,6 +342,22 @@ class ClientConnection:
         counters.upstream_seconds += exchange.upstream_seconds or 0.0
         if self._gateway.logs_access:
             self._gateway.log(self._describe(head, exchange, tenant, began, reason))
+
+    def _log_finished(self, finished: Finished) -> None:
+        """As _log_entry, for an exchange of the shortcut's."""
+        sent, gateway = finished.sent, self._gateway
+        seconds = time.monotonic() - sent.began
+        counters = sent.tenant.counters
+        counters.requests += 1
+        counters.statuses[finished.status] += 1
+        counters.received_bytes += len(sent.body)
+        counters.sent_bytes += finished.sent_bytes
+        counters.upstream_seconds += seconds
+        if gateway.logs_access:
+            exchange = Exchange(gateway, self._incoming, self._socket, sent.head, sent.trace)
+            exchange.status, exchange.sent_bytes = finished.status, finished.sent_bytes
+            exchange.received_bytes, exchange.upstream_seconds = len(sent.body), seconds
+            gateway.log(self._describe(sent.head, exchange, sent.tenant, sent.began, ""))
 
     def _describe(
         self, head: RequestHead, exchange: Exchange, tenant: Tenant | None, began: float, reason: str

@@ -7,12 +7,13 @@ access log. Must not know: how a request is read or forwarded, where reports go.
 from __future__ import annotations
 
 import ipaddress
-import random
+import re
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
-from mtgate.http1.heads import RequestHeads, ResponseHeads
+from mtgate.http1.heads import Fields, RequestHeads, ResponseHead, ResponseHeads
 from mtgate.http1.stream import Poller
 from mtgate.http1.strict import HeadLimits
 from mtgate.proxy import access, rewrite
@@ -22,6 +23,9 @@ from mtgate.proxy.routing import Route, RoutingTable
 from mtgate.proxy.upstream import Counters, Tenant
 
 Report = Callable[[dict[str, Any]], None]
+
+_REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{1,128}\Z")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 #: Lines of the access log kept until the next flush; more are dropped and counted.
 MAX_LINES = 10_000
@@ -45,7 +49,8 @@ class Gateway:
         self.unrouted = Counters()
         self._tenants: dict[str, Tenant] = {}
         self._draining: set[tuple[str, int]] = set()
-        self._random = random.Random()
+        self._traces = 0
+        self._trace_prefix = secrets.token_hex(8).encode("ascii")
         self._lines: list[str] = []
         self._lines_dropped = 0
         self._format = access.FORMATS.get(settings.access_log)
@@ -53,7 +58,6 @@ class Gateway:
         self._date = (0, b"")
 
     # -- routes
-    # ---------------------------------------------------------------------------------------------------
 
     def tenant(self, route: Route) -> Tenant:
         """The tenant of that route, made when first asked for."""
@@ -105,12 +109,23 @@ class Gateway:
         self.report({"op": "wake", "id": tenant_id})
 
     # -- what a request needs
-    # -------------------------------------------------------------------------------------
 
     def trace(self) -> Trace:
-        """Fresh ids (W3C Trace Context); unique, not secret."""
-        trace_id = b"%032x" % self._random.getrandbits(128)
-        return Trace(trace_id, b"00-%b-%016x-01" % (trace_id, self._random.getrandbits(64)))
+        """Fresh ids (W3C Trace Context): unique, and spread by an odd factor; not secret."""
+        self._traces += 1
+        low = b"%016x" % (self._traces * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+        trace_id = self._trace_prefix + low
+        return Trace(trace_id, b"00-%b-%b-01" % (trace_id, low))
+
+    def trace_of(self, fields: Fields) -> Trace:
+        """A trusted proxy's ids, as far as they are well-formed; else fresh ones."""
+        fresh = self.trace()
+        request_id = rewrite.claim(fields, b"x-request-id") or b""
+        traceparent = rewrite.claim(fields, b"traceparent") or b""
+        return Trace(
+            request_id if _REQUEST_ID.match(request_id) else fresh.request_id,
+            traceparent if _TRACEPARENT.match(traceparent) else fresh.traceparent,
+        )
 
     def trusts(self, address: str) -> bool:
         """Are this peer's claims about who asked believed?"""
@@ -123,6 +138,13 @@ class Gateway:
             stamp = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
             self._date = (now, b"Date: " + stamp.encode("ascii") + b"\r\n")
         return self._date[1]
+
+    def response_extra(self, response: ResponseHead, trace: Trace, upstream_seconds: float) -> bytes:
+        """Fields that the gateway adds to a worker's response."""
+        extra = b"X-Request-Id: " + trace.request_id + b"\r\n"
+        if self.settings.server_timing:
+            extra += b"Server-Timing: worker;dur=%.1f\r\n" % (1000 * upstream_seconds)
+        return extra if rewrite.has_date(response.fields) else extra + self.date()
 
     @property
     def logs_access(self) -> bool:
@@ -139,7 +161,6 @@ class Gateway:
             self._lines_dropped += 1
 
     # -- now and then
-    # ---------------------------------------------------------------------------------------------
 
     def flush_log(self) -> None:
         """Hands up the lines."""

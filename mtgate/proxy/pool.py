@@ -7,7 +7,6 @@ itself.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Generic, Protocol, TypeVar
 
 
@@ -25,11 +24,15 @@ C = TypeVar("C", bound=HasGeneration)
 class Pool(Generic[C]):
     """``take`` and ``opened`` make a connection busy, ``put`` and ``closed`` end that."""
 
+    __slots__ = ("_busy", "_idle", "_old", "generation", "max_idle")
+
     def __init__(self, generation: int, max_idle: int = 32) -> None:
         self.generation = generation
-        self._max_idle = max_idle
+        self.max_idle = max_idle
         self._idle: list[C] = []
-        self._busy: Counter[int] = Counter()
+        self._busy = 0
+        self._old: dict[int, int] = {}
+        """Busy connections of generations that were replaced."""
 
     @property
     def idle(self) -> int:
@@ -40,25 +43,33 @@ class Pool(Generic[C]):
         """An idle connection of the current generation."""
         if not self._idle:
             return None
-        connection = self._idle.pop()
-        self._busy[connection.generation] += 1
-        return connection
+        self._busy += 1
+        return self._idle.pop()
 
     def opened(self, connection: C) -> None:
         """A new connection, in use."""
-        self._busy[connection.generation] += 1
+        if connection.generation == self.generation:
+            self._busy += 1
+        else:
+            self._old[connection.generation] = self._old.get(connection.generation, 0) + 1
 
     def put(self, connection: C) -> bool:
         """After use. False: close it, it is of an old generation or there are enough."""
-        self._release(connection)
-        if connection.generation != self.generation or len(self._idle) >= self._max_idle:
+        self.closed(connection)
+        if connection.generation != self.generation or len(self._idle) >= self.max_idle:
             return False
         self._idle.append(connection)
         return True
 
     def closed(self, connection: C) -> None:
         """A connection in use was closed."""
-        self._release(connection)
+        generation = connection.generation
+        if generation == self.generation:
+            self._busy -= 1
+        elif self._old[generation] == 1:
+            del self._old[generation]
+        else:
+            self._old[generation] -= 1
 
     def discard(self, connection: C) -> bool:
         """An idle connection is of no use any more. False when it is not idle."""
@@ -71,6 +82,9 @@ class Pool(Generic[C]):
         """From now on that generation; the idle connections to the old one are the caller's to close."""
         if generation == self.generation:
             return []
+        if self._busy:
+            self._old[self.generation] = self._busy
+        self._busy = self._old.pop(generation, 0)
         self.generation = generation
         return self.empty()
 
@@ -81,9 +95,4 @@ class Pool(Generic[C]):
 
     def uses(self, generation: int) -> bool:
         """Is a connection to that generation still busy?"""
-        return generation in self._busy
-
-    def _release(self, connection: C) -> None:
-        self._busy[connection.generation] -= 1
-        if not self._busy[connection.generation]:
-            del self._busy[connection.generation]
+        return generation in self._old or (generation == self.generation and self._busy > 0)

@@ -40,6 +40,11 @@ class RateLimit:
         self._client_rate = client_rate
         self._clients: OrderedDict[bytes, Bucket] = OrderedDict()
 
+    @property
+    def limited(self) -> bool:
+        """Is there anything to count?"""
+        return self._all is not None or self._client_rate is not None
+
     def take(self, client: bytes, now: float) -> float:
         """As Bucket.take; a client over its own rate does not use up the tenant's."""
         if self._client_rate:

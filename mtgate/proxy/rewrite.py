@@ -9,8 +9,9 @@ computed once for that block.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from mtgate.http1.heads import Fields, RequestHead, ResponseHead
 from mtgate.http1.message import status_line
@@ -42,15 +43,21 @@ CHUNKED = -1
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked, for one client connection: address, scheme, and whether its own claims are believed."""
+    """Who asked, for one client connection: address, scheme, and whether its own claims are believed.
+
+    ``known`` keeps what ``forwarding_fields`` made for a host and prefix: a client asks the same ones again.
+    """
 
     address: bytes
     scheme: bytes
     trusted: bool
+    known: dict[tuple[bytes | None, bytes], bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+_KNOWN = 32
+
+
+class Trace(NamedTuple):
     """The ids of one request: ours, or a trusted proxy's."""
 
     request_id: bytes
@@ -111,16 +118,27 @@ def quoted(address: bytes) -> bytes:
 
 def forwarding_fields(head: RequestHead, asker: Asker, prefix: bytes) -> bytes:
     """``X-Forwarded-*`` and ``Forwarded``: ours, appended to a trusted proxy's."""
+    if asker.trusted:
+        return _forwarding(head, asker, prefix, head.fields)
+    key = (head.host, prefix)
+    lines = asker.known.get(key)
+    if lines is None:
+        if len(asker.known) >= _KNOWN:
+            asker.known.clear()
+        lines = asker.known[key] = _forwarding(head, asker, prefix, None)
+    return lines
+
+
+def _forwarding(head: RequestHead, asker: Asker, prefix: bytes, claims: Fields | None) -> bytes:
     host = head.host or b"localhost"
     chain, scheme, earlier = asker.address, asker.scheme, b""
-    if asker.trusted:
-        fields = head.fields
-        before = claim(fields, b"x-forwarded-for")
+    if claims is not None:
+        before = claim(claims, b"x-forwarded-for")
         chain = before + b", " + chain if before else chain
-        scheme = claim(fields, b"x-forwarded-proto") or scheme
-        host = claim(fields, b"x-forwarded-host") or host
-        prefix = (claim(fields, b"x-forwarded-prefix") or b"") + prefix
-        forwarded = claim(fields, b"forwarded")
+        scheme = claim(claims, b"x-forwarded-proto") or scheme
+        host = claim(claims, b"x-forwarded-host") or host
+        prefix = (claim(claims, b"x-forwarded-prefix") or b"") + prefix
+        forwarded = claim(claims, b"forwarded")
         earlier = forwarded + b", " if forwarded else b""
     lines = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
         chain,
@@ -129,12 +147,8 @@ def forwarding_fields(head: RequestHead, asker: Asker, prefix: bytes) -> bytes:
     )
     if prefix:
         lines += b"X-Forwarded-Prefix: %b\r\n" % prefix
-    return lines + b'Forwarded: %bfor=%b;host="%b";proto=%b\r\n' % (
-        earlier,
-        quoted(asker.address),
-        host,
-        scheme,
-    )
+    node = quoted(asker.address)
+    return lines + b'Forwarded: %bfor=%b;host="%b";proto=%b\r\n' % (earlier, node, host, scheme)
 
 
 def request_head(
@@ -142,14 +156,9 @@ def request_head(
 ) -> bytes:
     """The head for the worker. ``length``: of the body, CHUNKED, or None when there is none."""
     fields = head.fields
-    if length is None:
-        framing = b""
-    elif length == CHUNKED:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    else:
-        framing = b"Content-Length: %d\r\n" % length
-    if upgrades(head):
-        framing += b"Connection: upgrade\r\nUpgrade: %b\r\n" % (fields.upgrade or b"")
+    framing = framing_field(length)
+    if fields.upgrade is not None and upgrades(head):
+        framing += b"Connection: upgrade\r\nUpgrade: %b\r\n" % fields.upgrade
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\nTraceparent: %b\r\n\r\n" % (
         head.method,
         target,
@@ -175,19 +184,20 @@ def upgrades(head: RequestHead) -> bool:
 
 def response_head(head: ResponseHead, length: int | None, extra: bytes, close: bool) -> bytes:
     """The head for the client. ``length``: of the body, CHUNKED, or None when nothing is said about it."""
-    if length is None:
-        framing = b""
-    elif length == CHUNKED:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    else:
-        framing = b"Content-Length: %d\r\n" % length
     return b"%b%b%b%b%b\r\n" % (
         _line(head),
         response_fields(head.fields),
-        framing,
+        framing_field(length),
         extra,
         b"Connection: close\r\n" if close else b"",
     )
+
+
+def framing_field(length: int | None) -> bytes:
+    """The field that frames a body: its length, CHUNKED, or None for nothing."""
+    if length is None:
+        return b""
+    return b"Content-Length: %d\r\n" % length if length >= 0 else b"Transfer-Encoding: chunked\r\n"
 
 
 def _line(head: ResponseHead) -> bytes:

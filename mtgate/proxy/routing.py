@@ -115,7 +115,7 @@ def first_segment(target: bytes) -> bytes:
     return segment if query < 0 else segment[:query]
 
 
-# -- the words of the feed -----------------------------------------------------------------------------------
+# -- the words of the feed
 
 
 def route_to_json(route: Route) -> dict[str, Any]:

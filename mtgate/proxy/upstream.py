@@ -12,6 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -49,10 +50,18 @@ class ConnectFailed(Exception):
 class Upstream:
     """One connection to a worker; ``reused`` when it has already served a request."""
 
-    __slots__ = ("generation", "incoming", "reused", "stream")
+    __slots__ = ("generation", "incoming", "on_stir", "reused", "stream")
 
-    def __init__(self, poller: Poller, sock: socket.socket, generation: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        sock: socket.socket,
+        generation: int,
+        limits: Limits,
+        discard: Callable[[Upstream], None],
+    ) -> None:
         self.stream = Stream(poller, sock)
+        self.on_stir = partial(discard, self)
         self.incoming = Incoming(poller, self.stream, limits)
         self.generation = generation
         self.reused = False
@@ -95,6 +104,7 @@ class Tenant:
         self.upstream_timeout_seconds = limits.upstream_timeout_seconds or settings.upstream_timeout_seconds
         self.max_body_bytes = limits.max_body_bytes or settings.max_body_bytes
         self._max_in_flight = max(1, -(-limits.max_in_flight // settings.processes))
+        self.pool.max_idle = self._max_in_flight
         self._limits = Limits(
             settings.head_limits,
             self.upstream_timeout_seconds,
@@ -115,7 +125,6 @@ class Tenant:
         self._waiting.unpark_all()
 
     # -- admission
-    # ------------------------------------------------------------------------------------------------
 
     def check_rate(self, client: bytes) -> None:
         """Raises Unavailable (429)."""
@@ -133,10 +142,18 @@ class Tenant:
 
     async def admit(self) -> None:
         """A place among the requests in flight; ``leave`` gives it back. Raises Unavailable."""
-        if not self.route.serves or self.in_flight >= self._max_in_flight or len(self._waiting):
+        if not self.admit_nowait():
             await self._queue()
+            self.in_flight += 1
+            self._last_used = self._poller.now
+
+    def admit_nowait(self) -> bool:
+        """A place, if that needs no waiting."""
+        if not self.route.serves or self.in_flight >= self._max_in_flight or len(self._waiting):
+            return False
         self.in_flight += 1
         self._last_used = self._poller.now
+        return True
 
     def leave(self) -> None:
         """The request is over; the one that waits longest is next."""
@@ -164,19 +181,24 @@ class Tenant:
         raise Unavailable(503, "queue-timeout", detail)
 
     # -- connections
-    # ----------------------------------------------------------------------------------------------
 
     async def connect(self, *, fresh: bool) -> Upstream:
         """A connection in use: an idle one, or a new one, always if ``fresh``. Raises ConnectFailed."""
-        upstream = None if fresh else self.pool.take()
+        upstream = None if fresh else self.take_idle()
         if upstream is not None:
-            upstream.stream.on_stir = None
-            upstream.reused = True
             return upstream
         route = self.route
         sock = await self._open(route.socket)
-        upstream = Upstream(self._poller, sock, route.generation, self._limits)
+        upstream = Upstream(self._poller, sock, route.generation, self._limits, self._stirred)
         self.pool.opened(upstream)
+        return upstream
+
+    def take_idle(self) -> Upstream | None:
+        """An idle connection, now in use."""
+        upstream = self.pool.take()
+        if upstream is not None:
+            upstream.stream.watch(None)
+            upstream.reused = True
         return upstream
 
     async def _open(self, path: str) -> socket.socket:
@@ -195,10 +217,12 @@ class Tenant:
 
     def keep(self, upstream: Upstream) -> None:
         """After a whole exchange: for the next one. Anything that comes before it makes it useless."""
-        if not self.pool.put(upstream):
+        if upstream.stream.stirring:
+            self.drop(upstream)
+        elif self.pool.put(upstream):
+            upstream.stream.watch(upstream.on_stir)
+        else:
             upstream.stream.close()
-            return
-        upstream.stream.on_stir = lambda: self._stirred(upstream)
 
     def drop(self, upstream: Upstream) -> None:
         """After a broken exchange, or one that leaves the connection in doubt."""
@@ -211,7 +235,7 @@ class Tenant:
 
     @staticmethod
     def _close_idle(upstream: Upstream) -> None:
-        upstream.stream.on_stir = None
+        upstream.stream.watch(None)
         upstream.stream.close()
 
     def close_idle(self) -> None:

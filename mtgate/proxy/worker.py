@@ -146,7 +146,6 @@ class Proxy:
             self._gateway.connections = len(self._connections)
 
     # -- the feed
-    # -------------------------------------------------------------------------------------------------
 
     async def _follow_feed(self) -> None:
         while (messages := await self._feed.receive()) is not None:
@@ -178,7 +177,6 @@ class Proxy:
             logger.error("the new certificates are not used: %s", error)
 
     # -- the end
-    # --------------------------------------------------------------------------------------------------
 
     async def _stop_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -1,0 +1,262 @@
+"""The exchange that most are, without waking a task.
+
+In charge of: requests that are there at once, whole and small, for a tenant that serves and has an idle
+connection, with an answer that comes whole and in one piece. Both halves run in the poller's turn: no task
+switch, no wait of its own. Must not know: anything difficult. Whatever is not as above is handed over to
+the connection's task, which goes on from where the shortcut stands: before a request, or with the request
+sent and whatever was received in the buffers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import trio
+
+from mtgate.http1.connection import Incoming
+from mtgate.http1.heads import RequestHead
+from mtgate.http1.stream import Stream, StreamBroken
+from mtgate.http1.strict import Refusal
+from mtgate.proxy import rewrite
+from mtgate.proxy.gateway import Gateway
+from mtgate.proxy.rewrite import Asker, Trace
+from mtgate.proxy.routing import Match
+from mtgate.proxy.upstream import Tenant, Upstream
+
+#: What takes longer is waited for by the task, with its deadlines.
+PATIENCE_SECONDS = 1.0
+MAX_BODY_BYTES = 32 * 1024
+
+
+class Sent(NamedTuple):
+    """A request that is with a worker, and all that is needed to go on."""
+
+    head: RequestHead
+    body: bytes
+    match: Match
+    tenant: Tenant
+    upstream: Upstream
+    forwarding: bytes
+    trace: Trace
+    began: float
+
+
+class Finished(NamedTuple):
+    """An exchange for the log."""
+
+    sent: Sent
+    status: int
+    sent_bytes: int
+
+
+class Shortcut:
+    """One for each plain client connection. ``wait`` is the task's; the rest is called by the poller."""
+
+    __slots__ = (
+        "_asker",
+        "_client",
+        "_finished",
+        "_gateway",
+        "_incoming",
+        "_sent",
+        "_task",
+        "served",
+        "unsent",
+    )
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        client: Stream,
+        incoming: Incoming,
+        asker: Asker,
+        finished: Callable[[Finished], None],
+    ) -> None:
+        #: Requests served here.
+        self.served = 0
+        #: Bytes of an answer that the client did not take yet; the task's to send.
+        self.unsent = b""
+        self._gateway = gateway
+        self._client = client
+        self._incoming = incoming
+        self._asker = asker
+        self._finished = finished
+        self._sent: Sent | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Is a request with a worker?"""
+        return self._sent is not None
+
+    def interrupt(self) -> None:
+        """Lets the task go on, if it waits here and no request is under way."""
+        if self._sent is None and self._task is not None:
+            self._hand_over()
+
+    async def wait(self) -> Sent | None:
+        """Serves until there is something for the task: a request to go on with, or None: look at the buffer.
+
+        Cancelled, it leaves nothing in use.
+        """
+        if self._incoming.buffer or (self._client.stirring and not self._request_came()):
+            return None
+        if self._sent is None:
+            self._await_request()
+        self._task = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            self._client.watch(None)
+            if self._sent is not None:
+                self._sent.tenant.drop(self._sent.upstream)
+                self._leave(self._sent.tenant)
+                self._sent = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        sent, self._sent = self._sent, None
+        return sent
+
+    def _await_request(self) -> None:
+        self._client.watch(self._on_client, self._gateway.poller.now + PATIENCE_SECONDS)
+
+    def _hand_over(self) -> None:
+        self._client.watch(None)
+        if self._sent is not None:
+            self._sent.upstream.stream.watch(None)
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    def _leave(self, tenant: Tenant) -> None:
+        tenant.leave()
+        self._gateway.after_exchange(tenant)
+
+    # -- a request
+
+    def _on_client(self) -> None:
+        if not self._request_came():
+            self._hand_over()
+
+    def _request_came(self) -> bool:
+        """Takes what has come and sends it on.
+
+        False: it is the task's; what was received is in the buffer.
+        """
+        incoming, gateway = self._incoming, self._gateway
+        try:
+            data = self._client.receive_nowait()
+        except StreamBroken:
+            return False
+        if not data:
+            return False
+        end = data.find(b"\r\n\r\n") + 4
+        incoming.buffer = data
+        if end < 4 or gateway.closing:
+            return False
+        try:
+            head = gateway.heads.parse(data[:end])
+        except Refusal:
+            return False
+        framing = head.fields.framing
+        if (framing.content_length or 0) != len(data) - end or framing.chunked or len(data) > MAX_BODY_BYTES:
+            return False
+        if (
+            not head.keep_alive
+            or head.http_version != b"1.1"
+            or head.fields.upgrade
+            or head.method == b"HEAD"
+        ):
+            return False
+        match = gateway.table.match(head.target, head.host)
+        if match is None or not self._send(head, data[end:], match):
+            return False
+        incoming.buffer = b""
+        return True
+
+    def _send(self, head: RequestHead, body: bytes, match: Match) -> bool:
+        gateway = self._gateway
+        tenant = gateway.tenant(match.route)
+        limit = tenant.max_body_bytes
+        if tenant.rate.limited or not tenant.pool.idle or (limit is not None and len(body) > limit):
+            return False
+        if not tenant.admit_nowait():
+            return False
+        upstream = tenant.take_idle()
+        if upstream is None:
+            self._leave(tenant)
+            return False
+        trace = gateway.trace_of(head.fields) if self._asker.trusted else gateway.trace()
+        forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
+        length = len(body) if body or head.fields.framing.content_length is not None else None
+        data = rewrite.request_head(head, match.target, forwarding, trace, length) + body
+        try:
+            taken = upstream.stream.send_nowait(data)
+        except StreamBroken:
+            taken = 0
+        if taken != len(data):
+            # Nothing was answered and nothing complete was sent: the task begins anew on another connection.
+            tenant.drop(upstream)
+            self._leave(tenant)
+            return False
+        now = time.monotonic()
+        self._sent = Sent(head, body, match, tenant, upstream, forwarding, trace, now)
+        self._client.watch(None)
+        upstream.stream.watch(self._on_upstream, now + PATIENCE_SECONDS)
+        return True
+
+    # -- its answer
+
+    def _on_upstream(self) -> None:
+        sent = self._sent
+        if sent is None:
+            return
+        try:
+            data = sent.upstream.stream.receive_nowait()
+        except StreamBroken:
+            data = None
+        if not data or not self._answer(sent, data):
+            if data:
+                sent.upstream.incoming.buffer = data
+            self._hand_over()
+        elif self.unsent or (self._client.stirring and not self._request_came()):
+            self._hand_over()
+        elif self._sent is None:
+            self._await_request()
+
+    def _answer(self, sent: Sent, data: bytes) -> bool:
+        gateway = self._gateway
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return False
+        try:
+            response = gateway.response_heads.parse(data[:end])
+        except Refusal:
+            return False
+        length = response.fields.framing.content_length
+        if (
+            length is None
+            or length != len(data) - end
+            or response.status < 200
+            or response.status in (204, 304)
+        ):
+            return False
+        if response.http_version != b"1.1" or not response.fields.ordinary:
+            return False
+        extra = gateway.response_extra(response, sent.trace, time.monotonic() - sent.began)
+        answer = rewrite.response_head(response, length, extra, False) + data[end:]
+        self._sent = None
+        sent.tenant.keep(sent.upstream)
+        self._leave(sent.tenant)
+        self.served += 1
+        try:
+            taken = self._client.send_nowait(answer)
+        except StreamBroken:
+            taken = 0
+        # A broken stream is the task's to find out about.
+        self.unsent = answer[taken:]
+        self._finished(Finished(sent, response.status, length))
+        return True
