@@ -109,20 +109,20 @@ class Handlers:
             id = tenant_id(body.id)
         except ValueError as error:
             raise BadRequest(str(error)) from None
-        message = await self._make_folder(id, body.source)
-        outcome = await self._supervisor.add(id, start=body.start)
-        return outcome.model_copy(update={"message": outcome.message or message})
+        folder = self._settings.paths.tenant_dir(id)
+        if body.source is not None and folder.exists():
+            raise Conflict(
+                f"{folder} exists already; it was not overwritten",
+                tenant=id,
+                hint=f'"mtctl add {id}" without --from adopts it as it is',
+            )
+        prepare = functools.partial(self._make_folder, id, body.source)
+        return await self._supervisor.add(id, start=body.start, prepare=prepare)
 
     async def _make_folder(self, id: str, source: str | None) -> str:
         """Scaffold or copy; answers what was done, in words."""
         tenants = self._settings.paths.tenants
-        if (tenants / id).exists():
-            if source is not None:
-                raise Conflict(
-                    f"{tenants / id} exists already; it was not overwritten",
-                    tenant=id,
-                    hint=f'"mtctl add {id}" without --from adopts it as it is',
-                )
+        if source is None and (tenants / id).exists():
             return "adopted the folder that was there"
         if source is None:
             await _in_thread(id, scaffold, tenants, id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import trio
@@ -36,7 +36,9 @@ class Supervising(Protocol):
     They raise the errors of ``mtgate.errors``.
     """
 
-    async def add(self, tenant_id: str, *, start: bool) -> Outcome: ...
+    async def add(
+        self, tenant_id: str, *, start: bool, prepare: Callable[[], Awaitable[str]] | None = None
+    ) -> Outcome: ...
     async def remove(self, tenant_id: str, *, keep_files: bool) -> Outcome: ...
     async def start(self, tenant_id: str) -> Outcome: ...
     async def stop(self, tenant_id: str) -> Outcome: ...

@@ -16,7 +16,7 @@ import trio
 
 from mtgate.control.schema import Event as EventBody
 from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResult
-from mtgate.errors import Conflict, GateError, ShuttingDown, UnknownTenant
+from mtgate.errors import GateError, ShuttingDown, UnknownTenant
 from mtgate.supervisor import crash_point, reconcile
 from mtgate.supervisor.desired import Wanted
 from mtgate.supervisor.journal import Journal
@@ -52,9 +52,15 @@ class Supervisor:
 
     # -- the control API -------------------------------------------------------------------------------------
 
-    async def add(self, tenant_id: str, *, start: bool) -> Outcome:
-        """Takes up the folder at tenants/<id>."""
-        return await self._own(self._add, tenant_id, start)
+    async def add(
+        self, tenant_id: str, *, start: bool, prepare: Callable[[], Awaitable[str]] | None = None
+    ) -> Outcome:
+        """Takes up the folder at tenants/<id>; `already` when it is a tenant.
+
+        `prepare` makes the folder while nothing else is added, so that the scan does not take it up first,
+        and says in words what it did.
+        """
+        return await self._own(self._add, tenant_id, start, prepare)
 
     async def remove(self, tenant_id: str, *, keep_files: bool) -> Outcome:
         """Stops it, deletes its folder unless told to keep it, and forgets it."""
@@ -164,12 +170,15 @@ class Supervisor:
 
     # -- adding and removing ---------------------------------------------------------------------------------
 
-    async def _add(self, tenant_id: str, start: bool) -> Outcome:
+    async def _add(
+        self, tenant_id: str, start: bool, prepare: Callable[[], Awaitable[str]] | None
+    ) -> Outcome:
         if not is_tenant_id(tenant_id):
             raise GateError(f'"{tenant_id}" is not a tenant id', tenant=tenant_id)
         async with self._changing:
             if tenant_id in self._tenants:
-                raise Conflict(f'tenant "{tenant_id}" exists already', tenant=tenant_id)
+                return Outcome(result="already", tenant=tenant_status(self._tenants[tenant_id]))
+            message = await prepare() if prepare else ""
             tenant = self._make(tenant_id, Wanted(desired="running" if start else "stopped"))
             try:
                 await self._services.desired.commit()
@@ -182,7 +191,7 @@ class Supervisor:
             self._services.events.tell("added", tenant_id)
         if start:
             await tenant.start()
-        return Outcome(result="done", tenant=tenant_status(tenant))
+        return Outcome(result="done", tenant=tenant_status(tenant), message=message)
 
     def _make(self, tenant_id: str, wanted: Wanted) -> Tenant:
         """The record and its socket; nothing on disk but the socket and the folder's owner."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,12 +82,16 @@ class FakeSupervisor:
         self.calls.append(("run_tool", tenant_id, arguments))
         return ToolResult(exit_code=0, output="CREATE TABLE")
 
-    async def add(self, tenant_id: str, *, start: bool) -> Outcome:
-        known = tenant_id in self.tenants
+    async def add(
+        self, tenant_id: str, *, start: bool, prepare: Callable[[], Awaitable[str]] | None = None
+    ) -> Outcome:
+        if tenant_id in self.tenants:
+            return Outcome(result="already", tenant=self.tenants[tenant_id])
+        message = await prepare() if prepare else ""
         self.tenants[tenant_id] = TenantStatus(
             id=tenant_id, state="active", desired="running", since=NOW, pids=[1]
         )
-        return Outcome(result="already" if known else "done", tenant=self.tenants[tenant_id])
+        return Outcome(result="done", tenant=self.tenants[tenant_id], message=message)
 
     async def remove(self, tenant_id: str, *, keep_files: bool) -> Outcome:
         self.status(tenant_id)
@@ -185,7 +189,10 @@ async def test_add_scaffolds_and_adopts(api: Api) -> None:
     assert (api.root / "tenants/foo/config.json").exists()
     assert outcome["message"] == "a new application"
     status, outcome = await api("POST", "/v1/tenants", {"id": "foo"})
-    assert (outcome["result"], outcome["message"]) == ("already", "adopted the folder that was there")
+    assert outcome["result"] == "already"
+    (api.root / "tenants/bar").mkdir()
+    _, outcome = await api("POST", "/v1/tenants", {"id": "bar"})
+    assert (outcome["result"], outcome["message"]) == ("done", "adopted the folder that was there")
     status, problem = await api("POST", "/v1/tenants", {"id": "foo", "source": "/somewhere"})
     assert (status, problem["code"]) == (409, "conflict")
 
