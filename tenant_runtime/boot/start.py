@@ -34,30 +34,37 @@ LEFTOVERS = {
 
 async def boot(root: Path, environment: str | None = None) -> tuple[App, AppFiles]:
     """Read, build and start the app of a folder. Raises ConfigurationError with file, line and pointer."""
-    environment = environment or os.environ.get("NODE_ENV") or "development"
-    files = read_app(root, environment)
+    app, files = await load_models(root, environment)
     try:
-        return await build_app(files), files
+        wire_middleware(app, files)
+        await start_components(app, files)
+        await run_boot_scripts(app, files)
+        publish(app, files)
     except ConfigurationError as error:
-        raise files.located(error) from error
-
-
-async def build_app(files: AppFiles) -> App:
-    app = App(files.server, environment=files.environment)
-    app.package = files.package
-    apply_settings(app, files)
-    create_data_sources(app, files)
-    await define_models(app, files)
-    attach_models(app, files)
-    for warning in app.registry.resolve():
-        files.warn(warning)
-    wire_middleware(app, files)
-    await start_components(app, files)
-    await run_boot_scripts(app, files)
-    publish(app, files)
+        raise files.located(error) from error.__cause__
     app.finish()
     await app.emit("booted")
-    return app
+    return app, files
+
+
+async def load_models(root: Path, environment: str | None = None) -> tuple[App, AppFiles]:
+    """The app with its data sources and models, but without middleware, components and boot scripts.
+
+    Enough for tools that look at the models' stores. Raises ConfigurationError as ``boot`` does.
+    """
+    files = read_app(root, environment or os.environ.get("NODE_ENV") or "development")
+    app = App(files.server, environment=files.environment)
+    app.package = files.package
+    try:
+        apply_settings(app, files)
+        create_data_sources(app, files)
+        await define_models(app, files)
+        attach_models(app, files)
+    except ConfigurationError as error:
+        raise files.located(error) from error.__cause__
+    for warning in app.registry.resolve():
+        files.warn(warning)
+    return app, files
 
 
 def apply_settings(app: App, files: AppFiles) -> None:
