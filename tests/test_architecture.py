@@ -76,6 +76,7 @@ PURE = (
     "tenant_runtime.access.acl",
     "tenant_runtime.access.context",
     "tenant_runtime.access.families",
+    "tenant_runtime.explorer.schemas",
     "tenant_runtime.explorer.swagger",
     "tenant_runtime.explorer.openapi",
 )

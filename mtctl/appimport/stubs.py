@@ -152,7 +152,7 @@ class _Writer:
             "middleware": self._middleware,
             "authentication": lambda _: self._say("authentication", "app.enable_auth()"),
             "status route": lambda found: self._say(
-                "status route", f"app.router.get({found.arguments[0]!r}, app.status())"
+                "status route", f"app.router.get({found.arguments[0]!r}, app.status)"
             ),
         }
         write[finding.kind](finding)

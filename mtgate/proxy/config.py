@@ -48,7 +48,8 @@ class ProxySettings(_FromJson):
     listeners: list[dict[str, Any]] = field(default_factory=list)
     tls: list[dict[str, Any]] = field(default_factory=list)
     processes: int = 1
-    sandbox: dict[str, Any] | None = None
+    uid: int | None = None
+    gid: int | None = None
     header_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 30.0
     write_timeout_seconds: float = 30.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tenant_runtime.connectors.base import (
     Connector,
     ConnectorError,
     DataSourceUnavailable,
+    SchemaChange,
     Transaction,
 )
 from tenant_runtime.connectors.pool import ThreadPool
@@ -131,6 +132,32 @@ class DataSource:
         """The store's own language: SQL text with parameters, or a callable given the store's handle."""
         return await self.run("execute", command, parameters)
 
+    async def autoupdate(self, models: str | Collection[str] | None = None) -> list[SchemaChange]:
+        """Bring the store's tables and indexes to the models (all of them, or those named); what it did.
+
+        Beyond the original, nothing is dropped: columns that no model has any more stay.
+        """
+        return await self._change_schema("apply", models)
+
+    async def automigrate(self, models: str | Collection[str] | None = None) -> list[SchemaChange]:
+        """Drop and recreate the models' tables: their rows are lost."""
+        return await self._change_schema("reset", models)
+
+    async def is_actual(self, models: str | Collection[str] | None = None) -> bool:
+        """Whether ``autoupdate`` would do nothing."""
+        return not await self._change_schema("plan", models)
+
+    isActual = is_actual
+
+    async def _change_schema(
+        self, operation: str, models: str | Collection[str] | None
+    ) -> list[SchemaChange]:
+        if not hasattr(self.connector, operation):
+            return []  # a store without a schema, as memory
+        wanted = [models] if isinstance(models, str) else models
+        changes: list[SchemaChange] = await self.run(operation, wanted)
+        return changes
+
     async def begin(self, isolation: str | None = None) -> TransactionHandle:
         """Begin a transaction; LoopbackError where the store has none."""
         if not self.capabilities.transactions:
@@ -180,6 +207,7 @@ class DataSource:
             except DataSourceUnavailable:
                 self._retry_at = time.monotonic() + RETRY_PAUSE_SECONDS
                 raise
+            self.capabilities = self.connector.capabilities  # it may know its server's version now
             self._connected = True
 
     def _translated(self, error: ConnectorError) -> LoopbackError:

@@ -21,11 +21,12 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Target:
-    """Where a tenant answers: a Unix socket, or a port with the tenant's prefix."""
+    """Where a tenant answers: a Unix socket, or a port with the tenant's prefix. ``pid`` is its worker's."""
 
     socket_path: Path | None = None
     port: int = 0
     prefix: str = ""
+    pid: int = 0
 
     def connect(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)

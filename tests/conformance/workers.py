@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mtgate import notify
@@ -34,9 +35,9 @@ def run_worker(
     folder: Path, listener: socket.socket, lifeline: socket.socket, log: Path, reset: bool
 ) -> None:
     """In the child: become the tenant's worker."""
-    from tenant_runtime import schema, worker
-
     redirect_output(log)
+    from tenant_runtime import worker
+
     os.environ |= {
         "TZ": "UTC",
         "MTGATE_TENANT": "conformance",
@@ -49,11 +50,19 @@ def run_worker(
         notify.LIFELINE_FD: str(os.dup(lifeline.fileno())),
     }
     os.set_inheritable(int(os.environ[notify.LIFELINE_FD]), True)
-    if reset and (code := schema.main([str(folder), "reset", "--yes"])):
-        lifeline.send(notify.error(json.dumps({"message": f"schema reset ended with {code}"})).encode())
-        sys.exit(code)
+    if reset:
+        reset_tables(folder, lifeline)
     os.dup2(listener.fileno(), LISTEN_FD)
     sys.exit(worker.main())
+
+
+def reset_tables(folder: Path, lifeline: socket.socket) -> None:
+    from tenant_runtime import schema
+
+    code = schema.main([str(folder), "reset", "--yes"])
+    if code:
+        lifeline.send(notify.error(json.dumps({"message": f"schema reset ended with {code}"})).encode())
+        sys.exit(code)
 
 
 def redirect_output(log: Path) -> None:
@@ -63,13 +72,22 @@ def redirect_output(log: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path, *, reset: bool) -> Iterator[Target]:
-    """The tenant in that folder, ready; with ``reset`` its tables are made anew first. Stopped at the end."""
-    log = folder / "worker.log"
-    socket_path = folder / "tenant.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(socket_path))
+def listening(folder: Path, tcp: bool) -> Iterator[tuple[socket.socket, Target]]:
+    path = folder / "tenant.sock"
+    with socket.socket(socket.AF_INET if tcp else socket.AF_UNIX) as listener:
+        listener.bind(("127.0.0.1", 0) if tcp else str(path))
         listener.listen()
+        yield listener, Target(port=listener.getsockname()[1]) if tcp else Target(socket_path=path)
+
+
+@contextmanager
+def running(folder: Path, *, reset: bool, tcp: bool = False) -> Iterator[Target]:
+    """The tenant in that folder, ready; with ``reset`` its tables are made anew first. Stopped at the end.
+
+    It listens on a Unix socket as behind the gateway; with ``tcp`` on a loopback port, for other clients.
+    """
+    log = folder / "worker.log"
+    with listening(folder, tcp) as (listener, target):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
             process = FORKS.Process(target=run_worker, args=(folder, listener, theirs, log, reset))
@@ -77,7 +95,7 @@ def running(folder: Path, *, reset: bool) -> Iterator[Target]:
             theirs.close()
             try:
                 wait_ready(ours, log)
-                yield Target(socket_path=socket_path)
+                yield replace(target, pid=process.pid or 0)
             finally:
                 stop(process, ours)
 

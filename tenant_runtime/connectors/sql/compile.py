@@ -19,6 +19,7 @@ from tenant_runtime.connectors.base import QueryRefused, Row
 from tenant_runtime.connectors.sql.tables import DIALECTS, Mapping
 from tenant_runtime.connectors.sql.values import Convert
 from tenant_runtime.filter.query import Compare, Order, Query, Where
+from tenant_runtime.model.javascript import UNDEFINED
 
 Condition = ColumnElement[bool]
 
@@ -61,6 +62,10 @@ class Compiler:
         self._dialect = dialect
         self._default_order = default_order
         self._cache: dict[Hashable, Statement] = {}
+
+    def forget(self) -> None:
+        """A model was defined anew: its statements may name columns that it no longer has."""
+        self._cache.clear()
 
     def select(self, mapping: Mapping, query: Query) -> tuple[Statement, tuple[Any, ...]]:
         values: list[Any] = []
@@ -132,7 +137,7 @@ class Compiler:
         found = self._cache.get(key)
         if found is None:
             if len(self._cache) >= CACHE_SIZE:
-                self._cache.clear()
+                self.forget()
             found = self._cache[key] = build()
         return found
 
@@ -193,6 +198,8 @@ def _comparison(where: Compare, mapping: Mapping, values: list[Any]) -> Shape | 
     encode = _encoder(mapping, path)
     if encode is None:
         return None
+    if value is UNDEFINED:
+        value = None
     if value is None and op in ("eq", "neq"):
         return ("cmp", path, "null" if op == "eq" else "notnull", 0)
     if op in ("inq", "nin"):
@@ -219,7 +226,7 @@ def _encoder(mapping: Mapping, path: str) -> Convert | None:
     found = mapping.codecs.get(path)
     if found is not None:
         encode, null = found.query, found.null
-        return lambda value: null if value is None else encode(value)
+        return lambda value: null if value is None or value is UNDEFINED else encode(value)
     return _as_text if _json_path(mapping, path) else None
 
 

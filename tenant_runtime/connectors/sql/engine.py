@@ -169,6 +169,7 @@ class SqlConnector:
 
     def define(self, model: ModelDefinition) -> None:
         self.mappings[model.name] = map_model(self.name, model, schema=self._schema, zone=self._zone)
+        self._compiler.forget()
 
     def connect(self) -> None:
         """Reach the database once, and find out whether it knows window functions."""

@@ -21,11 +21,10 @@ import orjson
 
 from tenant_runtime.connectors.sql.columns import column_type, is_nullable
 from tenant_runtime.model.definition import Property
+from tenant_runtime.model.javascript import EPOCH, iso_text, milliseconds, to_number, to_text
 
 Convert = Callable[[Any], Any]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _LEADING_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 
@@ -78,22 +77,14 @@ def zone_of(setting: str) -> tzinfo | None:
 
 
 def number(value: Any) -> Any:
-    """A column's value as JavaScript's Number: integral values are ints, unreadable text is NaN."""
+    """``Number(value)`` of a column's value; whole numbers are ints and keep all their digits."""
     if type(value) is int:
         return value
-    if isinstance(value, float | Decimal):
-        real = float(value)
-        if isinstance(value, Decimal) and value == value.to_integral_value():
-            return int(value)
-        return int(real) if real.is_integer() and abs(real) < 2**63 else real
-    if isinstance(value, bool):
-        return int(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return int.from_bytes(value, "big")
-    try:
-        return number(float(value)) if str(value).strip() else 0
-    except ValueError:
-        return float("nan")
+    return to_number(value)
 
 
 def exact(value: Any) -> Any:
@@ -118,26 +109,16 @@ def text(value: Any) -> str:
     """``String(value)``, for what a text column or a text property may meet."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
-    return to_json(value) if isinstance(value, dict | list) else str(value)
-
-
-def iso(value: datetime) -> str:
-    """As ``toISOString``: milliseconds and Z."""
-    moment = value.astimezone(UTC) if value.tzinfo else value
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    if isinstance(value, dict | list):
+        return to_json(value)
+    if isinstance(value, bool | int | float | bytes | datetime):
+        return to_text(value)
+    return str(value)
 
 
 def _json_default(value: Any) -> Any:
     if isinstance(value, datetime):
-        return iso(value)
+        return iso_text(value)
     if isinstance(value, bytes):
         return {"type": "Buffer", "data": list(value)}
     if isinstance(value, Decimal):
@@ -186,15 +167,15 @@ def _aware(value: Any, zone: tzinfo | None) -> Any:
     if isinstance(value, int | float | Decimal):
         return EPOCH + timedelta(milliseconds=float(value))
     try:
-        return _aware(datetime.fromisoformat(text(value)), zone)
+        return _aware(datetime.fromisoformat(str(value)), zone)
     except ValueError:
         return None
 
 
-def milliseconds(value: Any) -> Any:
+def time_value(value: Any) -> Any:
     """A date as the number that SQLite keeps; what is not a date becomes null, as in the original."""
     if isinstance(value, datetime):
-        return (value - EPOCH) // _MILLISECOND
+        return milliseconds(value)
     return value if isinstance(value, int | float) else None
 
 
@@ -309,7 +290,7 @@ def _sqlite(kind: str) -> tuple[Convert, Convert]:
         "objectid": (text, text),
         "number": (lambda v: float(v) if isinstance(v, Decimal) else v, number),
         "boolean": (int, _yes),
-        "date": (milliseconds, lambda value: _aware(value, UTC)),
+        "date": (time_value, lambda value: _aware(value, UTC)),
         "buffer": (_bytes, _bytes),
     }
     return table.get(kind) or _json_pair()

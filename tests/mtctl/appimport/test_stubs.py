@@ -71,7 +71,7 @@ def test_generated_boot_scripts_need_no_hand() -> None:
     ast.parse(module.text)
     assert module.todo == []
     assert "app.enable_auth()" in module.text
-    assert "app.router.get('/', app.status())" in module.text
+    assert "app.router.get('/', app.status)" in module.text
 
 
 @pytest.mark.parametrize(

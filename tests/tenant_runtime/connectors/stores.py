@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tenant_runtime.connectors.base import Connector
 from tenant_runtime.model.definition import ModelDefinition, Property, PropertyType, TypeKind
+from tests.servers.kinds import KINDS
+from tests.servers.running import RunningServers
 
 CLASSES = {
+    "memory": "tenant_runtime.connectors.memory:MemoryConnector",
     "sqlite3": "tenant_runtime.connectors.sql.engine:SqlConnector",
     "mysql": "tenant_runtime.connectors.sql.engine:SqlConnector",
     "postgresql": "tenant_runtime.connectors.sql.engine:SqlConnector",
@@ -30,13 +36,23 @@ def model(name: str, *properties: Property, **settings: Any) -> ModelDefinition:
     return ModelDefinition(name, "PersistedModel", given, settings=settings)
 
 
-def open_store(settings: dict[str, Any], folder: Path, *models: ModelDefinition) -> Connector:
-    """A connector with those models and their tables."""
-    module, _, name = CLASSES[settings["connector"]].partition(":")
+@contextmanager
+def open_store(
+    kind: str, servers: RunningServers, folder: Path, *models: ModelDefinition
+) -> Iterator[Connector]:
+    """A connector on a fresh database, with copies of those models and their tables."""
+    if kind in KINDS:
+        settings = servers.get(kind).new_database()
+    else:
+        settings = {"connector": kind, **({"file": "test.db"} if kind == "sqlite3" else {})}
+    module, _, name = CLASSES[kind].partition(":")
     connector: Any = getattr(importlib.import_module(module), name)("db", settings, folder)
     for one in models:
-        connector.define(one)
+        connector.define(copy.deepcopy(one))  # it may change the type of a generated id
     connector.connect()
     if hasattr(connector, "reset"):
         connector.reset()
-    return connector
+    yield connector
+    connector.disconnect()
+    if kind in KINDS:
+        servers.get(kind).drop_database(settings["database"])

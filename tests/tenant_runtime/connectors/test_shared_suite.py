@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tenant_runtime.connectors.base import Connector, ConnectorError, DuplicateKey
 from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order, PerParent, Query
+from tests.servers.running import RunningServers
 from tests.tenant_runtime.connectors.stores import CLASSES, model, open_store, prop
 
 BOOK = model(
@@ -27,22 +27,20 @@ KEYED = model("Keyed", prop("code", "string", id_order=1), prop("n", "number"))
 NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 
 
-@pytest.fixture(params=sorted(CLASSES))
-def store(
-    request: pytest.FixtureRequest, database_of: Callable[[str], dict[str, Any]], tmp_path: Path
+@pytest.fixture(scope="module", params=sorted(CLASSES))
+def opened(
+    request: pytest.FixtureRequest, servers: RunningServers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connector]:
-    connector = open_store(database_of(request.param), tmp_path, fresh(BOOK), fresh(KEYED))
-    yield connector
-    connector.disconnect()
+    folder = tmp_path_factory.mktemp("store")
+    with open_store(request.param, servers, folder, BOOK, KEYED) as connector:
+        yield connector
 
 
-def fresh(definition: Any) -> Any:
-    """A copy: a connector may change the type of a generated id."""
-    return model(definition.name, *(prop_copy(one) for one in definition.properties.values()))
-
-
-def prop_copy(one: Any) -> Any:
-    return prop(one.name, one.type.kind, id_order=one.id_order, generated=one.generated, **one.raw)
+@pytest.fixture
+def store(opened: Connector) -> Connector:
+    for name in ("Book", "Keyed"):
+        opened.delete(name, EVERYTHING)
+    return opened
 
 
 def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compare:
@@ -265,9 +263,7 @@ def test_ping(store: Connector) -> None:
     store.ping()
 
 
-def test_schema_is_brought_up_to_date(
-    store: Connector, database_of: Callable[[str], dict[str, Any]], tmp_path: Path
-) -> None:
+def test_schema_is_brought_up_to_date(store: Connector) -> None:
     if not hasattr(store, "plan"):
         pytest.skip("the store has no schema")
     assert store.plan() == []

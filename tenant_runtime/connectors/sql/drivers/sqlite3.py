@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
-import regex
-
-from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
+from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, QueryRefused
 from tenant_runtime.connectors.sql.driver import unavailable
 from tenant_runtime.connectors.sql.settings import Target
+from tenant_runtime.errors import LoopbackError
+from tenant_runtime.filter.patterns import BUDGET_SECONDS, Budget
 
-#: Seconds that one regular expression may run on SQLite, where it is this process that evaluates it.
-_PATTERN_LIMIT_SECONDS = 1.0
+
+class _Connection(sqlite3.Connection):
+    """A connection that evaluates REGEXP itself, with one time budget for each statement's cursor."""
+
+    def cursor(self, factory: Any = None) -> Any:
+        self._budget = Budget()
+        self._tests: dict[str, Callable[[str], bool]] = {}
+        return super().cursor(factory) if factory else super().cursor()
+
+    def matches(self, pattern: str, value: Any) -> bool:
+        """A broken pattern matches nothing; an exception (time is up) ends the statement."""
+        if value is None:
+            return False
+        test = self._tests.get(pattern)
+        if test is None:
+            source = pattern.removeprefix("(?i)")
+            try:
+                test = self._budget.matcher(source, "i" if source != pattern else "")
+            except LoopbackError:
+                return False
+            self._tests[pattern] = test
+        return test(str(value))
 
 
 def connect(target: Target) -> Any:
@@ -22,22 +43,12 @@ def connect(target: Target) -> Any:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
-        uri=False,
+        factory=_Connection,
     )
-    connection.create_function("REGEXP", 2, _matches, deterministic=True)
+    connection.create_function("REGEXP", 2, connection.matches)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection
-
-
-def _matches(pattern: str, value: Any) -> bool:
-    """SQLite's REGEXP. A broken pattern matches nothing; one that runs too long is an error (a 500)."""
-    if value is None:
-        return False
-    try:
-        return regex.search(pattern, str(value), timeout=_PATTERN_LIMIT_SECONDS) is not None
-    except regex.error:
-        return False
 
 
 def is_dead(connection: Any) -> bool:
@@ -50,6 +61,11 @@ def translate(data_source: str, error: Exception, connecting: bool) -> Connector
         return unavailable(data_source, "cannot open the file")
     if "database is locked" in message:
         return unavailable(data_source, "the file is locked by another process")
+    if "user-defined function raised exception" in message:  # there is but one
+        text = f"The regular expression takes more than {BUDGET_SECONDS} seconds"
+        found = QueryRefused(text)
+        found.status, found.code = 400, "REGEXP_TOO_SLOW"
+        return found
     if "UNIQUE constraint failed" in message:
         text = f"SQLITE_CONSTRAINT: {message} (duplicate value)"
         return DuplicateKey(text, status=422, code="SQLITE_CONSTRAINT")

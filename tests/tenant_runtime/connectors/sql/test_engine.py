@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,3 +256,21 @@ def test_many_rows(connect: Make) -> None:
     assert len(connector.find("Cell", Query())) == 1500
     some = tuple(range(0, 3000, 2))
     assert connector.count("Cell", where("n", some, "inq")) == 750
+
+
+def test_no_pattern_stalls_sqlite(tmp_path: Path) -> None:
+    """There it is this process that evaluates it: one budget for a whole statement."""
+    connector = SqlConnector("db", {"connector": "sqlite3", "file": "x.db"}, tmp_path)
+    connector.define(CELL)
+    connector.connect()
+    connector.reset()
+    for _ in range(20):
+        connector.create("Cell", {"s": "a" * 40 + "!"})
+    started = time.monotonic()
+    with pytest.raises(QueryRefused) as caught:
+        ids(connector, where("s", "^(a|aa)+$", "regexp", options=""))
+    assert time.monotonic() - started < 5
+    assert (caught.value.status, caught.value.code) == (400, "REGEXP_TOO_SLOW")
+    assert ids(connector, where("s", "(", "regexp", options="")) == []
+    assert len(ids(connector, where("s", "A!$", "regexp", options="i"))) == 20
+    connector.disconnect()

@@ -1,0 +1,262 @@
+"""Reads an app's folder into values: the five configuration families with their overlays, models, code files.
+
+In charge of: finding and parsing files, in LoopBack's order. Must not know: what a model or a data source is.
+Every complaint names file, line and JSON pointer. Source: loopback-boot, reference section 1.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import inflection
+
+from mtgate.tenantdir.complaint import InvalidFile
+from mtgate.tenantdir.jsontext import line_of, parse
+from mtgate.tenantdir.layout import FAMILIES, Layout, detect
+from mtgate.tenantdir.merge import merge, overlays
+from tenant_runtime.errors import ConfigurationError
+
+#: ``_meta`` entries that mean the built-in models and mixins of LoopBack itself.
+BUILTIN_SOURCES = ("loopback/", "../node_modules/loopback/", "./node_modules/loopback/")
+
+
+@dataclass(slots=True)
+class ModelFile:
+    """One model as written: its JSON, and the code beside it (None without)."""
+
+    name: str
+    file: str
+    json: dict[str, Any]
+    code: Path | None = None
+    script: str = ""  # a JavaScript sibling that has no Python partner
+
+
+@dataclass(slots=True)
+class AppFiles:
+    """Everything that was read. Paths in ``file`` members are relative to the tenant's folder."""
+
+    root: Path  # the tenant's folder
+    server: Path  # where config.json is
+    layout: Layout
+    environment: str
+    families: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, ModelFile] = field(default_factory=dict)
+    mixins: dict[str, Path] = field(default_factory=dict)
+    boot_scripts: list[Path] = field(default_factory=list)
+    package: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    warnings: list[ConfigurationError] = field(default_factory=list)
+
+    def family_file(self, family: str) -> str:
+        return self.layout.path(family + ".json")
+
+    def warn(self, message: str, file: str = "", pointer: str = "") -> None:
+        self.warnings.append(self.located(ConfigurationError(message, file=file, pointer=pointer)))
+
+    def located(self, error: ConfigurationError) -> ConfigurationError:
+        """The same complaint with its line, where the file's text is known."""
+        if error.line is None and error.pointer and error.file in self.texts:
+            error.line = line_of(self.texts[error.file], pointer_parts(error.pointer))
+        return error
+
+
+def pointer_parts(pointer: str) -> list[str | int]:
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    return [int(part) if part.isdigit() else part for part in parts]
+
+
+def read_app(root: Path, environment: str) -> AppFiles:
+    """Raises ConfigurationError for the first file that cannot be used."""
+    root = root.resolve()
+    if not root.is_dir():
+        raise ConfigurationError(f"{root} is not a folder")
+    server_names = [path.name for path in (root / "server").iterdir()] if (root / "server").is_dir() else []
+    layout = detect([path.name for path in root.iterdir()], server_names)
+    if layout.kind == "empty":
+        raise ConfigurationError(
+            "neither config.json, datasources.json nor model-config.json is here or in server/"
+        )
+    files = AppFiles(root, root / layout.server, layout, environment)
+    for family in FAMILIES:
+        files.families[family] = read_family(files, family)
+    meta = files.families["model-config"].get("_meta") or {}
+    read_models(files, source_folders(files, meta.get("sources"), layout.models))
+    read_mixins(files, source_folders(files, meta.get("mixins"), layout.mixins))
+    files.boot_scripts = find_scripts(files.server / "boot") + find_scripts(
+        files.server / "boot" / environment
+    )
+    if (root / "package.json").is_file():
+        files.package = read_json(files, root / "package.json")
+    return files
+
+
+def relative(files: AppFiles, path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(files.root))
+    except ValueError:
+        return str(path)
+
+
+def read_json(files: AppFiles, path: Path) -> dict[str, Any]:
+    """A JSON file that must hold an object."""
+    file = relative(files, path)
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"not UTF-8 text: {error.reason}", file=file) from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=file) from None
+    files.texts[file] = text
+    try:
+        value = parse(text, file)
+    except InvalidFile as error:
+        first = error.first
+        raise ConfigurationError(
+            first.message, file=first.file, pointer=first.pointer, line=first.line
+        ) from None
+    if not isinstance(value, dict):
+        raise ConfigurationError("must be a JSON object", file=file, line=1)
+    return value
+
+
+def read_family(files: AppFiles, family: str) -> dict[str, Any]:
+    """``<family>.json`` with ``<family>.local`` and ``<family>.<environment>`` laid over it."""
+    main = files.server / f"{family}.json"
+    extra = [
+        overlay for name in overlays(family, files.environment) if (overlay := overlay_file(files, name))
+    ]
+    if not main.is_file():
+        for path in extra:
+            files.warn(f"ignored, because there is no {family}.json", relative(files, path))
+        return {}
+    value = read_json(files, main)
+    for path in extra:
+        content = read_json(files, path) if path.suffix == ".json" else read_python_overlay(files, path)
+        try:
+            value = merge(family, value, content, relative(files, path))
+        except InvalidFile as error:
+            first = error.first
+            raise files.located(
+                ConfigurationError(first.message, file=first.file, pointer=first.pointer)
+            ) from None
+    return value
+
+
+def overlay_file(files: AppFiles, name: str) -> Path | None:
+    """Python wins over JSON, as JavaScript does in the original; a JavaScript overlay is only reported."""
+    script = files.server / f"{name}.js"
+    if script.is_file():
+        message = f"a JavaScript overlay is not run: write {name}.py with a dict named config, or {name}.json"
+        files.warn(message, relative(files, script))
+    for suffix in (".py", ".json"):
+        path = files.server / (name + suffix)
+        if path.is_file():
+            return path
+    return None
+
+
+def read_python_overlay(files: AppFiles, path: Path) -> dict[str, Any]:
+    module = load_module(files, path)
+    config = getattr(module, "config", None)
+    if not isinstance(config, dict):
+        raise ConfigurationError("must define a dict named config", file=relative(files, path))
+    return config
+
+
+def source_folders(files: AppFiles, sources: Any, default: tuple[str, ...]) -> list[Path]:
+    """Folders of ``_meta``, relative to the server folder; LoopBack's own are built in."""
+    if not isinstance(sources, list):
+        return [files.root / folder for folder in default]
+    return [
+        files.server / source
+        for source in sources
+        if isinstance(source, str) and not source.startswith(BUILTIN_SOURCES)
+    ]
+
+
+def read_models(files: AppFiles, folders: list[Path]) -> None:
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.glob("*.json"), key=lambda path: path.name.lower()):
+            if path.name.startswith("_"):
+                continue
+            json = read_json(files, path)
+            name = json.setdefault("name", class_name(path.stem))
+            if not isinstance(name, str):
+                raise files.located(
+                    ConfigurationError("must be a text", file=relative(files, path), pointer="/name")
+                )
+            code, script = path.with_suffix(".py"), path.with_suffix(".js")
+            code = code if code.is_file() else folder / (path.stem.replace("-", "_") + ".py")
+            has_code = code.is_file()
+            files.models[name] = ModelFile(
+                name,
+                relative(files, path),
+                json,
+                code if has_code else None,
+                relative(files, script) if script.is_file() and not has_code else "",
+            )
+
+
+def read_mixins(files: AppFiles, folders: list[Path]) -> None:
+    """By name in class case (``time-stamp.py`` is TimeStamp), unless a JSON beside it gives another."""
+    for folder in folders:
+        for path in find_scripts(folder):
+            beside = path.with_suffix(".json")
+            json = read_json(files, beside) if beside.is_file() else {}
+            files.mixins[str(json.get("name") or class_name(path.stem))] = path
+
+
+def class_name(stem: str) -> str:
+    """``purchase-order`` and ``purchase_order`` are PurchaseOrder."""
+    return inflection.camelize(stem.replace("-", "_").replace(" ", "_"))
+
+
+def find_scripts(folder: Path) -> list[Path]:
+    """Python files in LoopBack's order: case does not matter, names that start with ``_`` are left out."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.suffix == ".py" and path.is_file()]
+    names = [path for path in found if not path.name.startswith("_") and path.stem != "index"]
+    return sorted(names, key=lambda path: path.name.lower())
+
+
+def load_module(files: AppFiles, path: Path) -> ModuleType:
+    """Run a tenant's Python file. An exception in it becomes a complaint with the line that raised it."""
+    name = "tenant_app." + ".".join(Path(relative(files, path)).with_suffix("").parts)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with complaints_of_code(files, path):
+        spec.loader.exec_module(module)
+    return module
+
+
+class complaints_of_code:
+    """Turns an exception of tenant code at boot into a ConfigurationError with its file and line."""
+
+    def __init__(self, files: AppFiles, path: Path) -> None:
+        self._files = files
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or not isinstance(error, Exception) or isinstance(error, ConfigurationError):
+            return
+        file, line = relative(self._files, self._path), None
+        if isinstance(error, SyntaxError):
+            line = error.lineno
+        while trace is not None:
+            here = Path(trace.tb_frame.f_code.co_filename)
+            if here.is_relative_to(self._files.root):
+                file, line = relative(self._files, here), trace.tb_lineno
+            trace = trace.tb_next
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ConfigurationError(f"{type(error).__name__}: {message}", file=file, line=line) from error

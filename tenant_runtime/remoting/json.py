@@ -1,0 +1,84 @@
+"""JSON in and out, as JavaScript reads and prints it.
+
+In charge of: bytes ↔ values. Dates leave as ISO 8601 with milliseconds and ``Z``, NaN as null, instances by
+their ``to_json``. Must not know: requests. ``orjson`` does the work; what it refuses (integers above 64 bits,
+lone surrogates) falls back to the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tenant_runtime.model.javascript import iso_text
+
+OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+#: A number that orjson reads as float: worth a look for 1.0, which JavaScript calls 1.
+FRACTION_OR_EXPONENT = re.compile(rb"[0-9](?:\.[0-9]|[eE][-+0-9])")
+
+
+def default(value: Any) -> Any:
+    """What JSON does not know by itself."""
+    if isinstance(value, datetime):
+        return iso_text(value)
+    to_json = getattr(value, "to_json", None)
+    if to_json is not None:
+        return to_json()
+    if isinstance(value, bytes):
+        return {"type": "Buffer", "data": list(value)}
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, (UUID, BaseException)):
+        return str(value)
+    if isinstance(value, (str, int, float)):
+        return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
+    return None  # functions and other objects: JavaScript leaves them out
+
+
+def dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default, OPTIONS)
+    except TypeError:
+        return dumps_slowly(value)
+
+
+def dumps_slowly(value: Any) -> bytes:
+    """For integers above 64 bits, keys that are no text and lone surrogates."""
+    text = json.dumps(value, default=default, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("NaN", "null").encode()
+
+
+def loads(data: bytes) -> Any:
+    """Raises ValueError with the parser's message. ``1.0`` becomes 1, as it is one number in JavaScript."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = json.loads(data, parse_constant=refuse_constant)
+    return whole_numbers(value) if FRACTION_OR_EXPONENT.search(data) else value
+
+
+def refuse_constant(name: str) -> Any:
+    raise ValueError(f"Unexpected token {name[0]} in JSON")
+
+
+def whole_numbers(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return value

@@ -1,0 +1,25 @@
+"""Jobs run again and again, and survive their own failures."""
+
+from __future__ import annotations
+
+import trio
+from trio.testing import MockClock
+
+from tenant_runtime.jobs import Jobs
+
+
+async def test_a_job_that_fails_runs_again(autojump_clock: MockClock, caplog: object) -> None:
+    runs: list[float] = []
+    jobs = Jobs()
+    assert not jobs
+
+    def job() -> None:
+        runs.append(trio.current_time())
+        raise ValueError("boom")
+
+    jobs.add(10, job)
+    assert jobs
+    begin = trio.current_time()
+    with trio.move_on_after(35):
+        await jobs.run()
+    assert [round(run - begin) for run in runs] == [10, 20, 30]
