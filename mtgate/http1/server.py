@@ -165,9 +165,11 @@ class Connection:
         self._server.in_flight += 1
         try:
             response = await self._server.handler(self._request(head))
-            keep = head.keep_alive and not self._server.closing
-            keep = keep and not self._continue_wanted and await self._skip_body()
-            keep = await self._send(head, response, keep)
+            keep = head.keep_alive and not self._server.closing and not self._continue_wanted
+            if isinstance(response.body, bytes):
+                keep = keep and await self._skip_body()
+            # A streamed response may be made of the request's body: what it leaves is looked at afterwards.
+            keep = await self._send(head, response, keep) and await self._skip_body()
         except (Refusal, StreamTimeout, CutOff, StreamBroken):
             raise
         except Exception:

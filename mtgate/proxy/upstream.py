@@ -136,9 +136,9 @@ class Tenant:
         """Raises Unavailable (503) when waiting would be of no use."""
         route = self.route
         if not route.serves and not route.pending:
-            why = f": {route.reason}" if route.reason else ""
+            # Why is for the operator (`mtctl status`), not for whoever asks.
             state = "stopped" if route.state == "inactive" else route.state
-            raise Unavailable(503, f"tenant-{state}", f'tenant "{route.id}" is {state}{why}', 10.0)
+            raise Unavailable(503, f"tenant-{state}", f'tenant "{route.id}" is {state}', 10.0)
 
     async def admit(self) -> None:
         """A place among the requests in flight; ``leave`` gives it back. Raises Unavailable."""

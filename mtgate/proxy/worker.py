@@ -58,6 +58,10 @@ class Feed:
             if messages:
                 return messages
 
+    def close(self) -> None:
+        """The daemon sees the end of the feed."""
+        self._stream.socket.close()
+
     def report(self, message: dict[str, Any]) -> None:
         """Queues a message."""
         if message["op"] == "access" and len(self._outbox) > MAX_OUTBOX_BYTES:
@@ -94,6 +98,12 @@ class Proxy:
 
     async def run(self, first: list[dict[str, Any]]) -> None:
         """Until the feed ends and what was accepted is answered, or the drain's time is over."""
+        try:
+            await self._run(first)
+        finally:
+            self._feed.close()
+
+    async def _run(self, first: list[dict[str, Any]]) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._poller.run)
             self._apply(first)

@@ -234,3 +234,15 @@ def test_response_splitting_is_refused() -> None:
         render_fields([(b"location", b"/a\r\nset-cookie: evil=1")])
     with pytest.raises(UnsafeField):
         render_fields([(b"bad name", b"x")])
+
+
+async def test_a_response_can_be_made_of_the_request_as_it_comes(tmp_path: Path) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [], aiter(request.body))
+
+    async with serving(handler, tmp_path):
+        client = Client(await connect(tmp_path))
+        for size in (10, 100_000):
+            _, body = await client.exchange("PUT", "/", body=b"x" * size)
+            assert body == b"x" * size
+        await client.aclose()

@@ -1,0 +1,97 @@
+"""Gate and h11 agree, or the gate refuses: what was admitted can be read in one way only."""
+
+from __future__ import annotations
+
+import re
+
+import h11
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mtgate.http1.framing import request_reader
+from mtgate.http1.heads import RequestHead, RequestHeads
+from mtgate.http1.strict import HeadLimits, Refusal
+
+SEEDS = [
+    b"GET /foo/x?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /foo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /foo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nT: u\r\n\r\n",
+    b"PUT http://b/foo HTTP/1.1\r\nHost: a\r\nConnection: close, X\r\nX: 1\r\nContent-Length: 0\r\n\r\n",
+]
+#: Pieces that parsers have disagreed about.
+SPICE = [
+    b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b";", b"\x0b", b"\x85", b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding:\x0bchunked\r\n", b"Content-Length : 3\r\n",
+    b"0\r\n\r\n",
+    b"HTTP/1.0", b"Host: b\r\n", b"\r\n\r\n", b"\n\n", b"+5", b"0x5", b"ffffffffffffffff", b"X: y\r\n z\r\n",
+]  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        kind = draw(st.integers(0, 2))
+        if kind == 0:
+            data[at:at] = draw(st.sampled_from(SPICE))
+        elif kind == 1:
+            del data[at : at + draw(st.integers(1, 6))]
+        else:
+            data[at : at + 1] = bytes([draw(st.integers(0, 255))])
+    return bytes(data)
+
+
+def admitted(data: bytes) -> tuple[RequestHead, bytes, bytes] | None:
+    """Head, body and what is left, as the gate sees them; None when refused or not complete."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    try:
+        head = RequestHeads(HeadLimits()).parse(data[: end + 4])
+        framing = head.fields.framing
+        reader = request_reader(framing.content_length, framing.chunked)
+        rest = data[end + 4 :]
+        if reader.complete:
+            return head, b"", rest
+        body = reader.feed(rest) if rest else b""
+    except Refusal:
+        return None
+    return (head, body, reader.rest) if reader.complete else None
+
+
+def by_h11(data: bytes) -> tuple[h11.Request, bytes, bytes]:
+    """The same by h11 alone, in one go over the whole of the bytes."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    request = connection.next_event()
+    assert isinstance(request, h11.Request)
+    body = b""
+    while isinstance(event := connection.next_event(), h11.Data):
+        body += bytes(event.data)
+    assert isinstance(event, h11.EndOfMessage)
+    return request, body, connection.trailing_data[0]
+
+
+def strictly_framed(data: bytes) -> bool:
+    """An independent, crude reading: one way to find the end of the head, one framing field, plain digits."""
+    head = data.partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
+    framing = [name for name in names if name in (b"content-length", b"transfer-encoding")]
+    stray = re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|[^\r]\n|\n[ \t]", head)
+    return len(framing) <= 1 and names.count(b"host") <= 1 and stray is None
+
+
+@settings(max_examples=400, deadline=None)
+@given(mutated())
+@example(b"GET / HTTP/1.1\r\nHost: a\n\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+def test_gate_and_h11_agree(data: bytes) -> None:
+    found = admitted(data)
+    if found is None:
+        return
+    head, body, rest = found
+    assert strictly_framed(data)
+    request, h11_body, h11_rest = by_h11(data)
+    assert (head.method, body, rest) == (request.method, h11_body, h11_rest)
+    assert head.fields.headers == list(request.headers)
+    assert request.target.endswith(head.target) or head.target == b"/"
