@@ -58,7 +58,7 @@ def _foreground(settings: Settings) -> int:
         trio.run(daemon.run, settings)
     except daemon.AlreadyRunning as error:
         return _say(str(error), EX_UNAVAILABLE)
-    except StateUnreadable as error:
+    except (StateUnreadable, daemon.TooWeak) as error:
         return _say(str(error), EX_CONFIG)
     except OSError as error:
         return _say(str(error), EX_UNAVAILABLE)

@@ -23,10 +23,12 @@ from mtgate.control.roles import group_id
 from mtgate.control.server import control_server
 from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener
+from mtgate.sandbox import layers
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
+from mtgate.supervisor.isolation import WORDS, Isolation, search_path
 from mtgate.supervisor.launcher import Launcher
 from mtgate.supervisor.listeners import Sleepers, bind
 from mtgate.supervisor.process import Children, become_subreaper
@@ -42,6 +44,10 @@ class AlreadyRunning(Exception):
     """Another daemon has this root; the text names its process."""
 
 
+class TooWeak(Exception):
+    """The settings ask for more isolation than there is."""
+
+
 async def run(settings: Settings) -> None:
     """Until TERM or INT. AlreadyRunning, StateUnreadable and OSError (address in use) come before anything
     starts."""
@@ -51,24 +57,31 @@ async def run(settings: Settings) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, only_daemon(paths.run):
         desired = DesiredState(paths.state)
         desired.load()
+        isolation = find_isolation(settings)
         raise_descriptor_limit()
         become_subreaper()
         listeners = [open_listener(address) for address in settings.server.addresses]
         try:
-            await _run(settings, desired, listeners, signals)
+            await _run(settings, desired, isolation, listeners, signals)
         finally:
             for listener in listeners:
                 listener.close()
 
 
 async def _run(
-    settings: Settings, desired: DesiredState, public: list[socket.socket], signals: AsyncIterator[int]
+    settings: Settings,
+    desired: DesiredState,
+    isolation: Isolation,
+    public: list[socket.socket],
+    signals: AsyncIterator[int],
 ) -> None:
     children = Children()
     zygote = Zygote(children)
     paths = settings.paths
     async with trio.open_nursery() as nursery:
-        supervisor, feed, services = _assemble(settings, desired, public, children, zygote, nursery)
+        supervisor, feed, services = _assemble(
+            settings, desired, public, children, zygote, isolation, nursery
+        )
         nursery.start_soon(children.reap_forever)
         nursery.start_soon(desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
@@ -92,12 +105,13 @@ def _assemble(
     public: list[socket.socket],
     children: Children,
     zygote: Zygote,
+    isolation: Isolation,
     nursery: trio.Nursery,
 ) -> tuple[Supervisor, ProxyFeed, Services]:
     """Makes the parts and tells them of each other."""
     paths = settings.paths
     callbacks = Callbacks()
-    feed = proxy_feed(settings, public, callbacks)
+    feed = proxy_feed(settings, public, callbacks, isolation)
     known: dict[str, Tenant] = {}
     routes = ProxyRoutes(feed, paths, known.get)
     access = AccessLog(paths.log / "access.log", settings.log.max_bytes, settings.log.keep)
@@ -108,17 +122,19 @@ def _assemble(
         events=Events(),
         desired=desired,
         history=History(paths.state / "history"),
-        launcher=Launcher(paths, zygote, children, os.environ),
+        launcher=Launcher(paths, zygote, children, isolation, {**os.environ, "PATH": search_path()}),
         children=children,
         sleepers=Sleepers(),
         routes=routes,
         starts=trio.CapacityLimiter(settings.supervisor.max_parallel_starts or max(2, os.cpu_count() or 2)),
         nursery=nursery,
     )
-    return Supervisor(services, known, uid_base=None, proxy_gid=None), feed, services
+    return Supervisor(services, known), feed, services
 
 
-def proxy_feed(settings: Settings, public: list[socket.socket], callbacks: Callbacks) -> ProxyFeed:
+def proxy_feed(
+    settings: Settings, public: list[socket.socket], callbacks: Callbacks, isolation: Isolation
+) -> ProxyFeed:
     """The feed of the proxies, with what `[server]` says."""
     server = settings.server
     addresses = server.addresses
@@ -127,7 +143,11 @@ def proxy_feed(settings: Settings, public: list[socket.socket], callbacks: Callb
         for listener, address in zip(public, addresses, strict=True)
     ]
     certificates = [Certificate(Path(one.certificate), Path(one.key), tuple(one.names)) for one in server.tls]
-    told = {**server.model_dump(exclude={"tls", "listen", "processes"}), "access_log": settings.log.access}
+    told = {
+        **server.model_dump(exclude={"tls", "listen", "processes"}),
+        "access_log": settings.log.access,
+        "sandbox": isolation.proxy_policy().to_json(),
+    }
     return ProxyFeed(listeners, told, callbacks, processes=server.processes, certificates=certificates)
 
 
@@ -136,6 +156,19 @@ def open_control(paths: Paths, settings: ControlSettings) -> socket.socket:
     paths.control.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     group = group_id(settings.operator_group) if os.geteuid() == 0 else None
     return bind(paths.control, None if group is None else 0, group)
+
+
+def find_isolation(settings: Settings) -> Isolation:
+    """What tenants can be kept in; TooWeak when the settings ask for more."""
+    supervisor = settings.supervisor
+    isolation = Isolation(
+        settings.paths, layers(), supervisor.uid_base, orphans_stop=supervisor.orphans == "stop"
+    )
+    logger.info("isolation: %s", isolation.sentence)
+    least = supervisor.isolation
+    if least in WORDS and WORDS.index(isolation.word) < WORDS.index(least):
+        raise TooWeak(f'isolation = "{least}" is asked for, this machine gives: {isolation.sentence}')
+    return isolation
 
 
 async def _until_told_to_end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:

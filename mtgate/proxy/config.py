@@ -48,8 +48,7 @@ class ProxySettings(_FromJson):
     listeners: list[dict[str, Any]] = field(default_factory=list)
     tls: list[dict[str, Any]] = field(default_factory=list)
     processes: int = 1
-    uid: int | None = None
-    gid: int | None = None
+    sandbox: dict[str, Any] | None = None
     header_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 30.0
     write_timeout_seconds: float = 30.0

@@ -18,6 +18,7 @@ from typing import Any
 
 import trio
 
+from mtgate import sandbox
 from mtgate.http1.accept import Acceptor
 from mtgate.http1.stream import Poller
 from mtgate.proxy.config import ListenerSettings, ProxySettings, TlsSettings
@@ -211,15 +212,6 @@ class Proxy:
             call()
 
 
-def drop_privileges(settings: ProxySettings) -> None:
-    """To the uid and gid that the settings name, for good."""
-    if settings.gid is not None:
-        os.setgroups([])
-        os.setresgid(settings.gid, settings.gid, settings.gid)
-    if settings.uid is not None:
-        os.setresuid(settings.uid, settings.uid, settings.uid)
-
-
 async def run(fd: int) -> None:
     """The whole life of the process."""
     feed = Feed(socket.socket(fileno=fd))
@@ -227,7 +219,7 @@ async def run(fd: int) -> None:
     if first is None:
         return
     settings = ProxySettings.from_json(first[0].get("settings") or {})
-    drop_privileges(settings)
+    sandbox.enter(sandbox.Policy.from_json(settings.sandbox), os.getppid())
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -14,10 +14,10 @@ from typing import Any
 
 import trio
 
-from mtgate.control.schema import Isolation, ToolResult
+from mtgate.control.schema import ToolResult
 from mtgate.paths import Paths
-from mtgate.sandbox import Policy
 from mtgate.supervisor import crash_point, spec
+from mtgate.supervisor.isolation import Isolation
 from mtgate.supervisor.process import Children, Process
 from mtgate.supervisor.worker import Worker
 from mtgate.supervisor.zygote import Zygote
@@ -42,23 +42,19 @@ class Order:
 class Launcher:
     """Launches workers and tools of all tenants."""
 
-    def __init__(self, paths: Paths, zygote: Zygote, children: Children, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        zygote: Zygote,
+        children: Children,
+        isolation: Isolation,
+        environ: Mapping[str, str],
+    ) -> None:
         self._paths = paths
         self._zygote = zygote
         self._children = children
+        self.isolation = isolation
         self._environ = environ
-
-    @property
-    def isolation(self) -> Isolation:
-        """In one word, what workers of this daemon are kept in."""
-        return "weak"
-
-    def policy(self, order: Order) -> Policy:
-        """What the kernel is asked to enforce for this worker."""
-        limits = order.config.limits
-        return Policy(
-            uid=order.uid, gid=order.uid, processes=limits.processes or 0, open_files=limits.open_files or 0
-        )
 
     async def launch(self, order: Order) -> tuple[Worker, dict[str, int]]:
         """A started worker and the read ends of its output; ForkFailed or OSError leaves nothing open."""
@@ -111,16 +107,21 @@ class Launcher:
 
     def _notify_path(self, order: Order) -> Path:
         """Each worker of a tenant's own program has its NOTIFY_SOCKET; a start anew takes the name over."""
-        return self._paths.run / "notify" / f"{order.tenant[:40]}.{order.generation % 10}.{order.number}"
+        return self._paths.run / "notify" / order.tenant[:40] / f"{order.generation % 10}.{order.number}"
 
     def _request(self, order: Order) -> dict[str, Any]:
         variables = spec.environment(
             order.tenant, str(order.directory), order.generation, order.number, order.config, self._environ
         )
+        notify = None
         if order.config.command is not None:
-            variables["NOTIFY_SOCKET"] = str(self._notify_path(order))
-        policy = self.policy(order).to_json()
-        return spec.request(order.config, variables, str(order.directory), os.getpid(), None, policy)
+            notify = self._notify_path(order)
+            variables["NOTIFY_SOCKET"] = str(notify)
+        folder = notify.parent if notify else None
+        policy = self.isolation.policy(order.directory, order.config, order.uid, folder)
+        return spec.request(
+            order.config, variables, str(order.directory), os.getpid(), None, policy.to_json()
+        )
 
 
 class _Descriptors:

@@ -38,14 +38,11 @@ SCAN_SECONDS = 1.0
 class Supervisor:
     """The daemon's table of tenants."""
 
-    def __init__(
-        self, services: Services, tenants: dict[str, Tenant], *, uid_base: int | None, proxy_gid: int | None
-    ) -> None:
+    def __init__(self, services: Services, tenants: dict[str, Tenant]) -> None:
         self._services = services
         self._paths = services.paths
         self._tenants = tenants
-        self._uid_base = uid_base
-        self._proxy_gid = proxy_gid
+        self._isolation = services.launcher.isolation
         self._changing = trio.Lock()
         self._ending = False
         self._scanned_mtime = -1
@@ -197,12 +194,12 @@ class Supervisor:
         """The record and its socket; nothing on disk but the socket and the folder's owner."""
         desired = self._services.desired
         crash_point.passing("add.before-socket")
-        if self._uid_base is not None and wanted.uid is None:
-            desired.next_uid += 1
-            wanted.uid = self._uid_base + desired.next_uid
+        while wanted.uid is None and self._isolation.uid_base is not None:
+            desired.next_uid += 1  # never reused: files of a removed tenant must not become another's
+            wanted.uid = self._isolation.next_uid(desired.next_uid)
         directory = self._paths.tenant_dir(tenant_id)
         try:
-            listener = bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._proxy_gid)
+            listener = bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._isolation.uid_base)
         except (OSError, PathTaken) as error:
             raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
         tenant = Tenant(tenant_id, directory, listener, wanted, self._services)

@@ -26,6 +26,7 @@ from mtgate.supervisor import crash_point, health, restart, spec
 from mtgate.supervisor.desired import DesiredState, Wanted
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
+from mtgate.supervisor.isolation import give_tree
 from mtgate.supervisor.journal import Journal
 from mtgate.supervisor.launcher import Launcher, Order, stop_worker
 from mtgate.supervisor.listeners import Sleepers
@@ -141,7 +142,7 @@ class Tenant:
     @property
     def isolation(self) -> Isolation:
         """What keeps its workers from the others."""
-        return self._services.launcher.isolation
+        return self._services.launcher.isolation.word
 
     @property
     def busy(self) -> str | None:
@@ -289,9 +290,12 @@ class Tenant:
             )
         if step.action is Action.SPAWN:
             self.restarts = 0
+            if event is not Event.WAKE:
+                await self._own_files()
             await self._activate()
             self._services.nursery.start_soon(self._record_revision)
         elif step.action is Action.SWAP:
+            await self._own_files()
             await self._swap()
             self._services.nursery.start_soon(self._record_revision)
         elif step.action is Action.STOP:
@@ -306,6 +310,11 @@ class Tenant:
             await trio.to_thread.run_sync(self._services.history.record, self.id, self.directory)
         except (OSError, ValueError) as error:
             logger.warning("tenant %s: no revision kept: %s", self.id, error)
+
+    async def _own_files(self) -> None:
+        """What the operator put into the folder becomes the tenant's own to read (its uid alone may)."""
+        if self.wanted.uid is not None and self._services.launcher.isolation.uid_base is not None:
+            await trio.to_thread.run_sync(give_tree, self.directory, self.wanted.uid)
 
     def _interrupt(self, why: str) -> None:
         if self._scope is not None:

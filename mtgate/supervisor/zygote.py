@@ -154,7 +154,8 @@ def _environment() -> dict[str, str]:
     passed = {
         name: value for name in ("PATH", "LANG", "LC_ALL", "TZ", "HOME") if (value := os.environ.get(name))
     }
-    return {**passed, "PYTHONPATH": code, "PYTHONDONTWRITEBYTECODE": "1"}
+    path = os.pathsep.join([code, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**passed, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 async def _send(channel: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
