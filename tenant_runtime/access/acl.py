@@ -30,7 +30,10 @@ _ROLE_WEIGHT = {OWNER: 4, RELATED: 3, AUTHENTICATED: 2, UNAUTHENTICATED: 2, EVER
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One access control entry. ``permission`` is None when it was left out (or its key misspelt)."""
+    """One access control entry. ``permission`` is None when it was left out (or its key misspelt).
+
+    ``owner_filter`` is ours: an entry for ``$owner`` with it lets owners list what is theirs.
+    """
 
     model: str
     property: str
@@ -38,6 +41,7 @@ class Entry:
     permission: str | None
     principal_type: str | None
     principal_id: str | None
+    owner_filter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def make_entry(acl: dict[str, Any]) -> Entry:
         permission=None if permission is None else _text(permission),
         principal_type=None if principal_type is None else _text(principal_type),
         principal_id=None if principal_id is None else _text(principal_id),
+        owner_filter=acl.get("ownerFilter") is True and principal_id == OWNER,
     )
 
 

@@ -51,10 +51,12 @@ class Roles:
         return await self._is_mapped(role, context.principals)
 
     async def _is_mapped(self, role: str, principals: list[Principal]) -> bool:
-        found = await self._registry.by_type("Role").find_one({"where": {"name": role}})
+        roles, mappings = self._registry.by_type("Role"), self._registry.by_type("RoleMapping")
+        if roles.data_source is None or mappings.data_source is None:
+            return False
+        found = await roles.find_one({"where": {"name": role}})
         if found is None:
             return False
-        mappings = self._registry.by_type("RoleMapping")
         for principal in principals:
             if not principal.type or not principal.id:
                 continue
@@ -129,6 +131,25 @@ class Roles:
         # Only the first such relation counts: the original stops there, whoever it names.
         first = next(_user_relations(model, user), None)
         return first is not None and await _targets(instance, first, user)
+
+
+def owner_key(model: Any, user: Principal) -> str | None:
+    """The property that holds the owner's id, None when the model has no owner.
+
+    A user model is its own owner. Otherwise as ``is_owner`` looks for it, but in the model, not in one
+    object.
+    """
+    if model.extends("User") and user.type in (USER, model.name):
+        return str(model.definition.id_property.name)
+    wanted = model.settings.get("ownerRelations")
+    relations = list(_user_relations(model, user))
+    if wanted:
+        relations = [name for name in relations if wanted is True or name in wanted]
+    elif user.type == USER:
+        for name in ("userId", "owner"):
+            if name in model.definition.properties:
+                return name
+    return str(model.relations[relations[0]].key_from) if relations else None
 
 
 def _user_relations(model: Any, user: Principal) -> Iterator[str]:
