@@ -20,6 +20,7 @@ _ISO = re.compile(
     r"(?:[Tt](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:([Zz])|([+-])(\d\d):?(\d\d))?)?",
     re.ASCII,
 )
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _TOKEN = re.compile(r"\d+|[A-Za-z]+|\s+|.", re.ASCII | re.DOTALL)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES = {
@@ -132,7 +133,7 @@ class _Lenient:
         return self.result()
 
     def take(self, token: str) -> bool:
-        if token.isdigit():
+        if _DIGITS.fullmatch(token):
             self.number_read = True
             return self.take_number(token)
         if token.isalpha() and token.isascii():
@@ -154,7 +155,7 @@ class _Lenient:
             self.time.append(number)
             self.at += 1
             digits = self.peek()
-            if not digits.isdigit():
+            if not _DIGITS.fullmatch(digits):
                 return False
             self.at += 1
             return self.finish_time(int(digits[:3].ljust(3, "0")))
@@ -183,13 +184,13 @@ class _Lenient:
             hours = _ZONES[word]
             self.zone_sign, self.zone_hour, self.zone_minute = (1 if hours >= 0 else -1), abs(hours), 0
         else:
-            return not self.number_read and not self.peek().isdigit()
+            return not self.number_read and not _DIGITS.fullmatch(self.peek())
         return True
 
     def take_offset(self, sign: str) -> bool:
         self.zone_sign = 1 if sign == "+" else -1
         digits = ""
-        if self.peek().isdigit():
+        if _DIGITS.fullmatch(self.peek()):
             digits = self.tokens[self.at]
             self.at += 1
         self.number_read = True
