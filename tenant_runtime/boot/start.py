@@ -242,11 +242,13 @@ def publish(app: App, files: AppFiles) -> None:
             app.remote_hooks.add(WHEN[when], f"{model.name}.{pattern}", hook)
     listed = [name for name in entries if name in app.registry]
     others = [name for name in app.registry if name not in entries and app.registry.get(name).data_source]
-    for name in (*listed, *others):
+    attached = [*listed, *others]
+    for name in attached:
         model = app.registry.get(name)
         switches = switches_for(
             app.settings, entries.get(name) or {}, files.family_file("model-config"), name
         )
-        shared = share(model, switches, files.warn)
-        if model.settings.get("public") is not False:
+        shared = share(model, switches, attached, files.warn)
+        # Join models that relations made and base models have no entry; enable_auth makes User public.
+        if model.settings.get("public", False) and model.name in (*entries, "User"):
             app.shared_classes.append(shared)

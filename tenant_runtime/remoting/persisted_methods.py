@@ -52,9 +52,14 @@ def root(name: str, type: Any, **more: Any) -> Spec:
     return {"arg": name, "type": type, "root": True, **more}
 
 
+def not_found(message: str, code: str = "MODEL_NOT_FOUND") -> LoopbackError:
+    error = LoopbackError(message, status=404, code=code)
+    error.properties["status"] = 404  # the original sets both names, and safeFields may show this one
+    return error
+
+
 def unknown_id(model_name: str, id: Any) -> LoopbackError:
-    shown = "undefined" if id is None else id
-    return LoopbackError(f'Unknown "{model_name}" id "{shown}".', status=404, code="MODEL_NOT_FOUND")
+    return not_found(f'Unknown "{model_name}" id "{"undefined" if id is None else id}".')
 
 
 def null_is_not_found(ctx: RemotingContext) -> None:
@@ -368,8 +373,7 @@ def null_key_is_not_found(ctx: RemotingContext) -> None:
     if ctx.result is None:
         shown = ctx.get_arg_by_name("id")
         shown = "undefined" if shown is None else shown
-        message = f'Unknown "{ctx.model.name}" key "{shown}".'
-        raise LoopbackError(message, status=404, code="KEY_NOT_FOUND")
+        raise not_found(f'Unknown "{ctx.model.name}" key "{shown}".', "KEY_NOT_FOUND")
 
 
 async def get_key(ctx: RemotingContext) -> Any:

@@ -29,15 +29,20 @@ WHEN: dict[str, When] = {
 }
 
 
-def share(model: Any, switches: Mapping[str, bool], warn: Callable[[str], None]) -> SharedClass:
-    """The shared class of one model; ``switches`` are the merged ``sharedMethods`` (app, then model)."""
+def share(
+    model: Any, switches: Mapping[str, bool], attached: list[str], warn: Callable[[str], None]
+) -> SharedClass:
+    """The shared class of one model; ``switches`` are the merged ``sharedMethods`` (app, then model).
+
+    ``attached`` are the models' names in the order in which they were attached.
+    """
     remoting = model.settings.get("remoting") or {}
     shared = SharedClass(model.name, model.definition.http_path, model, remoting.get("normalizeHttpPath"))
     for method in inherited_methods(model):
         shared.define(method)
     for name, spec, function in declared_methods(model):
         shared.define(custom_method(model, name, spec, function, warn))
-    shared.resolver = functools.partial(resolve, model)
+    shared.resolver = functools.partial(resolve, model, attached)
     shared.apply_switches(switches)
     for name in disabled(model):
         shared.disable(name)
@@ -110,13 +115,32 @@ def missing_function(method: SharedMethod, *arguments: Any) -> Any:
     raise NotImplementedError(f"{method.string_name} has no function")
 
 
-def resolve(model: Any) -> list[SharedMethod]:
+def resolve(model: Any, attached: list[str]) -> list[SharedMethod]:
     """Methods of relations and scopes; with ``nestRemoting`` also those of the target's relations."""
     own = relation_methods(model)
     for relation in model.relations.values():
         if relation.options.get("nestRemoting") and relation.model_to is not None:
-            own += nested_methods(model, relation, relation_methods(relation.model_to))
+            own += nested_methods(model, relation, nestable(model, relation.model_to, attached))
     return own
+
+
+def nestable(model: Any, target: Any, attached: list[str]) -> list[SharedMethod]:
+    """The target's relation methods that the original nests.
+
+    It does so once, when the later of the two models is attached: what the target's relations lead to must
+    have been attached before.
+    """
+    place = {name: index for index, name in enumerate(attached)}
+    moment = max(place.get(model.name, 0), place.get(target.name, 0))
+    methods = []
+    for method in relation_methods(target):
+        relation = target.relations.get(method.name.rpartition("__")[2])
+        beyond = (
+            relation.model_to.name if relation is not None and relation.model_to is not None else model.name
+        )
+        if place.get(beyond, 0) <= moment:
+            methods.append(method)
+    return methods
 
 
 def switches_for(

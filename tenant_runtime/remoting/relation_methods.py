@@ -11,10 +11,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.javascript import UNDEFINED
 from tenant_runtime.remoting.context import RemotingContext
-from tenant_runtime.remoting.persisted_methods import OPTIONS, Spec, has_update_only_properties, root
+from tenant_runtime.remoting.persisted_methods import (
+    OPTIONS,
+    Spec,
+    has_update_only_properties,
+    not_found,
+    root,
+    unknown_id,
+)
 from tenant_runtime.remoting.shared_method import SharedMethod, method_from_spec
 
 Function = Callable[[RemotingContext], Awaitable[Any]]
@@ -73,17 +79,14 @@ def null_is_not_found(target: str) -> Callable[[RemotingContext], None]:
     def check(ctx: RemotingContext) -> None:
         if ctx.result is None:
             fk = ctx.get_arg_by_name("fk")
-            message = f'Unknown "{target}" id "{fk}".' if fk else f'No "{target}" instance(s) found'
-            raise LoopbackError(message, status=404, code="MODEL_NOT_FOUND")
+            raise not_found(f'Unknown "{target}" id "{fk}".' if fk else f'No "{target}" instance(s) found')
 
     return check
 
 
 def false_is_not_found(ctx: RemotingContext) -> None:
     if ctx.result is False:
-        shown = ctx.get_arg_by_name("id")
-        message = f'Unknown "{ctx.method.class_name}" id "{shown}".'
-        raise LoopbackError(message, status=404, code="MODEL_NOT_FOUND")
+        raise unknown_id(ctx.method.class_name, ctx.get_arg_by_name("id"))
 
 
 def related(ctx: RemotingContext, name: str) -> Any:

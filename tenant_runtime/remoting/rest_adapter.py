@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import inflection
-
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.remoting.body import ParserOptions, parse_body
 from tenant_runtime.remoting.context import RemotingContext
@@ -140,8 +138,11 @@ def full_routes(method: SharedMethod) -> list[tuple[str, str]]:
 
 
 def normalized_word(match: re.Match[str]) -> str:
+    """As the npm package ``inflection`` spells: every capital begins a word (``URLs`` is ``u-r-ls``)."""
     word = match[0]
-    return word if ":" in word else inflection.dasherize(inflection.underscore(word))
+    if ":" in word:
+        return word
+    return re.sub(r"([A-Z])", r"_\1", word).lstrip("_").lower().replace("_", "-")
 
 
 def supported_types(rest: Mapping[str, Any]) -> tuple[str, ...]:
