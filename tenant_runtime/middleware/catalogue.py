@@ -44,7 +44,9 @@ def first(params: list[Any]) -> Any:
 
 
 async def url_not_found(request: WebRequest, next: Next) -> WebResponse:
-    raise LoopbackError(f"Cannot {request.method} {request.url}", status=404)
+    error = LoopbackError(f"Cannot {request.method} {request.url}", status=404)
+    error.properties["status"] = 404  # as the original sets it; safeFields may show it
+    raise error
 
 
 async def pass_through(request: WebRequest, next: Next) -> WebResponse:
