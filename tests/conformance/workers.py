@@ -59,7 +59,7 @@ def run_worker(
 def reset_tables(folder: Path, lifeline: socket.socket) -> None:
     from tenant_runtime import schema
 
-    code = schema.main([str(folder), "reset", "--yes"])
+    code = schema.main([str(folder), "reset"])
     if code:
         lifeline.send(notify.error(json.dumps({"message": f"schema reset ended with {code}"})).encode())
         sys.exit(code)

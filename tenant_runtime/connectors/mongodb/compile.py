@@ -146,9 +146,8 @@ def has_near(where: Where) -> bool:
 
 def compile_sort(order: tuple[Order, ...], mapping: Mapping) -> list[tuple[str, int]]:
     """By ``_id`` when nothing is asked, unless ``disableDefaultSort``."""
-    if not order:
-        return [("_id", 1)] if mapping.default_sort else []
-    return [(mapping.field(key.path), -1 if key.descending else 1) for key in order]
+    keys = [(mapping.field(key.path), -1 if key.descending else 1) for key in order if key.path]
+    return keys or ([("_id", 1)] if mapping.default_sort else [])
 
 
 def compile_projection(fields: tuple[str, ...] | None, mapping: Mapping) -> Document | None:

@@ -35,6 +35,7 @@ class Mapping:
     object_ids: frozenset[str]  # properties, the id apart, whose texts are stored as ObjectIDs
     decimals: frozenset[str]  # mongodb.dataType: "decimal128"
     points: frozenset[str]  # GeoPoints stored as GeoJSON (enableGeoIndexing)
+    objects: frozenset[str]  # of type object: other values in them are stored boxed
     strict_ids: bool  # strictObjectIDCoercion
     id_is_object_id: bool
     strict: bool  # better than the original where it is plainly wrong; docs/connectors.md
@@ -73,6 +74,9 @@ class Mapping:
         for name in self.points:
             if isinstance(document.get(name), dict):
                 document[name] = to_geo_json(document[name])
+        for name in self.objects:
+            if name in document:
+                document[name] = boxed(document[name])
         for name, column in self.fields.items():
             if name in document or not self.strict:
                 document[column] = document.pop(name, None)
@@ -104,7 +108,7 @@ def mapping_of(model: ModelDefinition, settings: dict[str, Any]) -> Mapping:
     identity = model.id_property
     strict = settings.get("strict") is True
     stored = is_stored_as_object_id if strict else is_typed_object_id
-    fields, decimals, points, object_ids = {}, set(), set(), set()
+    fields, decimals, points, object_ids, objects = {}, set(), set(), set(), set()
     for prop in model.properties.values():
         if prop is identity:
             continue
@@ -114,6 +118,8 @@ def mapping_of(model: ModelDefinition, settings: dict[str, Any]) -> Mapping:
             decimals.add(prop.name)
         if prop.type.kind == "geopoint" and settings.get("enableGeoIndexing") is True:
             points.add(prop.name)
+        if prop.type.kind == "object" and not strict:
+            objects.add(prop.name)
         if stored(prop):
             object_ids.add(prop.name)
     return Mapping(
@@ -124,6 +130,7 @@ def mapping_of(model: ModelDefinition, settings: dict[str, Any]) -> Mapping:
         object_ids=frozenset(object_ids),
         decimals=frozenset(decimals),
         points=frozenset(points),
+        objects=frozenset(objects),
         strict_ids=bool(setting(model, settings, "strictObjectIDCoercion")),
         id_is_object_id=is_typed_object_id(identity),
         strict=strict,
@@ -164,6 +171,18 @@ def to_decimal(value: Any) -> Any:
 
 def to_geo_json(point: dict[str, Any]) -> Document:
     return {"type": "Point", "coordinates": [point.get("lng"), point.get("lat")]}
+
+
+def boxed(value: Any) -> Any:
+    """What the original stores for a text, number or boolean in an object property.
+
+    It is JavaScript's ``Object(x)`` as the driver sees it: a text's characters by position, else nothing.
+    """
+    if isinstance(value, str):
+        units = value.encode("utf-16-le", "surrogatepass")
+        pairs = (units[at : at + 2].decode("utf-16-le", "replace") for at in range(0, len(units), 2))
+        return {str(position): unit for position, unit in enumerate(pairs)}
+    return {} if isinstance(value, (bool, int, float)) else value
 
 
 def plain(value: Any) -> Any:

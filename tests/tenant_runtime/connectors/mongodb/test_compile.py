@@ -109,6 +109,7 @@ def test_implicit_null_type() -> None:
 def test_sort() -> None:
     assert compile_sort((), mapping()) == [("_id", 1)]
     assert compile_sort((), mapping(disableDefaultSort=True)) == []
+    assert compile_sort((Order(""),), mapping()) == [("_id", 1)]
     order = (Order("id", descending=True), Order("ship"), Order("a.b"))
     assert compile_sort(order, mapping()) == [("_id", -1), ("vessel", 1), ("a.b", 1)]
 

@@ -111,3 +111,13 @@ def test_what_bson_cannot_hold_is_sent_as_javascript_would() -> None:
 def test_dates_stay() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert mapping_of(model(ID), {}).to_row({"_id": 1, "at": now}) == {"id": 1, "at": now}
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("a€", {"0": "a", "1": "€"}), (7, {}), (True, {}), (None, None), ({"a": 1}, {"a": 1}), ([1], [1])],
+)
+def test_what_is_no_object_is_stored_boxed_in_an_object_property(value: Any, stored: Any) -> None:
+    definition = model(Property("o", PropertyType("object")), ID)
+    assert mapping_of(definition, {}).to_document({"o": value}) == {"o": stored}
+    assert mapping_of(definition, {"strict": True}).to_document({"o": value}) == {"o": value}
