@@ -85,7 +85,7 @@ async def _run(
         nursery.start_soon(children.reap_forever)
         nursery.start_soon(desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
-        await nursery.start(zygote.run)
+        nursery.start_soon(zygote.run)
         control = open_control(paths, settings.control)
         await nursery.start(control_server(supervisor, settings).serve, control)
         await supervisor.take_up_all()

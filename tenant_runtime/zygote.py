@@ -29,6 +29,7 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import time
 from typing import Any, NoReturn
 
@@ -36,11 +37,16 @@ from mtgate import notify, sandbox
 
 #: Imported before the first fork. A name that cannot be imported costs its tenants time, not their start.
 PRELOAD = (
-    "trio",
-    "h11",
     "tenant_runtime.worker",
-    "tenant_runtime.warm",
+    "tenant_runtime.connectors.sql.engine",
+    "tenant_runtime.connectors.sql.drivers.mysql",
+    "tenant_runtime.connectors.sql.drivers.postgresql",
+    "tenant_runtime.connectors.mongodb.client",
+    "tenant_runtime.schema",
+    "tenant_runtime.check",
 )
+#: Stacks of workers' threads: mapped memory counts against the tenant's limit.
+THREAD_STACK_BYTES = 1024 * 1024
 MESSAGE_BYTES = 200_000
 _PR_SET_NAME = 15
 #: sysexits(3) EX_OSERR: the steps before the tenant's code failed.
@@ -59,6 +65,7 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a terminal's ^C is for the daemon; end of file ends us
+    threading.stack_size(THREAD_STACK_BYTES)
     problems = preload()
     _set_name("mtgate-zygote")
     channel.send(json.dumps({"ready": True, "problems": problems}).encode())
@@ -73,9 +80,11 @@ def preload() -> list[str]:
             importlib.import_module(name)
         except ImportError as error:
             problems.append(f"{name}: {error}")
-    warm = getattr(sys.modules.get("tenant_runtime.warm"), "warm", None)
-    if warm is not None:
-        warm()
+    if "tenant_runtime.worker" in sys.modules:
+        try:
+            importlib.import_module("tenant_runtime.warm").warm()
+        except Exception as error:  # the tenants' own boots will show what it is
+            problems.append(f"warming: {type(error).__name__}: {error}")
     gc.collect()
     gc.freeze()
     return problems

@@ -40,6 +40,7 @@ class Zygote:
         self._channel: socket.socket | None = None
         self._process: Process | None = None
         self._asking = trio.Lock()
+        self._tried = trio.Event()
         self.forks = 0
         self.fallbacks = 0
 
@@ -48,8 +49,8 @@ class Zygote:
         """The warm zygote's pid, or None while there is none."""
         return self._process.pid if self._process is not None and self._channel is not None else None
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keeps a zygote running; started when the first is warm or has failed to be."""
+    async def run(self) -> None:
+        """Keeps a zygote running."""
         failures = 0
         while True:
             process, channel = self._spawn(["{fd}"])
@@ -62,8 +63,7 @@ class Zygote:
                     logger.info("zygote ready, pid %d", process.pid)
                     for problem in json.loads(ready)["problems"]:
                         logger.warning("the zygote could not preload %s", problem)
-                task_status.started()
-                task_status = trio.TASK_STATUS_IGNORED
+                self._tried.set()
                 ended = await process.watch()
             finally:
                 self._channel = None
