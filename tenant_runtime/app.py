@@ -18,6 +18,7 @@ from typing import Any
 from mtgate.http1.message import Request, Response
 from tenant_runtime.access.control import AccessControl, model_id_of
 from tenant_runtime.access.role import Roles
+from tenant_runtime.access.token import sweep
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.jobs import Jobs
 from tenant_runtime.middleware.asgi import asgi_layer
@@ -40,6 +41,10 @@ Listener = Callable[..., Any]
 
 #: The models that ``enable_auth(data_source=…)`` attaches when the app has none of their kind.
 AUTH_MODELS = ("User", "AccessToken", "ACL", "Role", "RoleMapping")
+
+#: How often expired access tokens are swept, and when first; a tenant that sleeps in between is not woken.
+SWEEP_SECONDS = 3600.0
+SWEEP_FIRST_SECONDS = 60.0
 
 #: express' own page for a path that no layer answers.
 NOT_FOUND_PAGE = """<!DOCTYPE html>
@@ -178,6 +183,13 @@ class App:
         self.access = AccessControl(self, self.roles)
         if self.token_layer is None:
             self.token_layer = TokenLayer(self)
+        self.jobs.add(SWEEP_SECONDS, self._sweep_tokens, first_seconds=SWEEP_FIRST_SECONDS, keeps_awake=False)
+
+    async def _sweep_tokens(self) -> None:
+        """Removes tokens that expired long ago; the original keeps them for ever."""
+        tokens = self.registry.by_type("AccessToken")
+        if tokens is not None and tokens.data_source is not None:
+            await sweep(tokens, now=datetime.now(UTC))
 
     def _attach_auth_models(self, data_source: str) -> None:
         source = self.data_sources.get(data_source)
@@ -191,6 +203,7 @@ class App:
             model = self.registry.get(name)
             self.registry.attach(model, source)
             model.settings["public"] = name == "User"
+        self.registry.resolve()
 
     async def authorize_call(self, ctx: RemotingContext) -> None:
         """Raises the refusal, when access control is on and the caller may not."""

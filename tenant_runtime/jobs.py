@@ -24,22 +24,34 @@ class Job:
     seconds: float
     function: Callable[..., Any]
     name: str
+    first_seconds: float
+    keeps_awake: bool
 
 
 class Jobs:
-    """Truthy when there is a job: the tenant must then not be put to sleep."""
+    """Truthy when there is a job that keeps the tenant awake: it must then not be put to sleep."""
 
     def __init__(self) -> None:
         self._jobs: list[Job] = []
         self._nursery: trio.Nursery | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._jobs)
+        return any(job.keeps_awake for job in self._jobs)
 
-    def add(self, seconds: float, function: Callable[..., Any], name: str = "") -> None:
+    def add(
+        self,
+        seconds: float,
+        function: Callable[..., Any],
+        name: str = "",
+        *,
+        first_seconds: float | None = None,
+        keeps_awake: bool = True,
+    ) -> None:
+        """Every ``seconds``, the first time after ``first_seconds`` (``seconds`` when None)."""
         if seconds <= 0:
             raise ValueError("a job's interval must be more than 0 seconds")
-        job = Job(seconds, function, name or getattr(function, "__name__", "job"))
+        first = seconds if first_seconds is None else first_seconds
+        job = Job(seconds, function, name or getattr(function, "__name__", "job"), first, keeps_awake)
         self._jobs.append(job)
         if self._nursery is not None:
             self._nursery.start_soon(self._repeat, job)
@@ -53,10 +65,11 @@ class Jobs:
             await trio.sleep_forever()
 
     async def _repeat(self, job: Job) -> None:
+        await trio.sleep(job.first_seconds)
         while True:
-            await trio.sleep(job.seconds)
             try:
                 await settle(job.function())
             except Exception as error:
                 text = "".join(traceback.format_exception(error)).rstrip()
                 logger.error("job %s failed: %s", job.name, text)
+            await trio.sleep(job.seconds)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tenant_runtime.access import token as access_token
 
 TABLE = json.loads((Path(__file__).parent / "acl_table.json").read_text("utf-8"))
 FAST = {"options": {"saltWorkFactor": 4}}
@@ -197,3 +200,27 @@ async def test_expired_tokens(make_app: Any) -> None:
     await stored.patch_attributes({"created": "2020-01-01T00:00:00.000Z"})
     assert (await api("GET", "/Users/1", token=tokens["ann"])).code == "INVALID_TOKEN"
     assert await AccessToken.count() == 0
+
+
+async def test_long_expired_tokens_are_swept(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_token, "_SWEEP_PAGE", 2)
+    api = await make_app(User=FAST)
+    AccessToken = api.app.models.AccessToken
+    now = datetime.now(UTC)
+    ages_and_ttls = [(0, 60), (3600, 60), (3, 10**9), (10**7, 60), (10**7, 60), (10**7, 10**9), (10**7, -1)]
+    for number, (age, ttl) in enumerate(ages_and_ttls):
+        created = now - timedelta(seconds=age)
+        await AccessToken.create({"id": f"t{number}", "ttl": ttl, "created": created, "userId": 1})
+    assert await access_token.sweep(AccessToken, now=now) == 2
+    assert [one.id for one in await AccessToken.find({"order": "id"})] == ["t0", "t1", "t2", "t5", "t6"]
+
+
+async def test_auth_models_are_attached_on_request(make_app: Any) -> None:
+    files = {
+        "model-config.json": {},
+        "boot/authentication.py": "def boot(app):\n    app.enable_auth(data_source='db')\n",
+    }
+    api = await make_app(files)
+    await people(api, "ann")
+    assert api.app.models.Role.data_source is api.app.data_sources["db"]
+    assert (await api("GET", "/AccessTokens")).status == 404
