@@ -20,10 +20,10 @@ from tenant_runtime.remoting.hooks import settle
 
 
 async def start_components(app: App, files: AppFiles) -> None:
-    """In the order of the file; a falsy value switches a component off."""
+    """In the order of the file; a value that is false in JavaScript (``{}`` is not) switches one off."""
     file = files.family_file("component-config")
     for name, config in files.families["component-config"].items():
-        if not config:
+        if config is None or config is False or config in (0, ""):
             continue
         if not isinstance(config, dict):
             config = {}

@@ -126,10 +126,9 @@ class FileStore:
     def finish_upload(self, unfinished: Path, container: str, name: str) -> None:
         unfinished.replace(self.path(container, name))
 
-    def open(self, container: str, name: str) -> BinaryIO:
-        """Raises 404 when there is none."""
+    def download(self, container: str, name: str) -> tuple[Path, int]:
+        """The path to read from, and the size. Raises 404 when there is none."""
         path = self.path(container, name)
-        try:
-            return path.open("rb")
-        except (FileNotFoundError, IsADirectoryError):
-            raise LoopbackError(f"File not found: {name}", status=404, code="ENOENT") from None
+        if not path.is_file():
+            raise LoopbackError(f"File not found: {name}", status=404, code="ENOENT")
+        return path, path.stat().st_size

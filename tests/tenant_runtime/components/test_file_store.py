@@ -56,8 +56,8 @@ def test_life_of_a_file(store: FileStore) -> None:
     put(store, "c", "a.txt", b"hello")
     assert [(one["container"], one["name"], one["size"]) for one in store.files("c")] == [("c", "a.txt", 5)]
     assert store.file("c", "a.txt")["size"] == 5
-    with store.open("c", "a.txt") as handle:
-        assert handle.read() == b"hello"
+    path, size = store.download("c", "a.txt")
+    assert (path.read_bytes(), size) == (b"hello", 5)
     store.remove_file("c", "a.txt")
     assert store.files("c") == []
 
@@ -80,7 +80,7 @@ def test_an_upload_is_seen_when_it_is_complete(store: FileStore) -> None:
         (lambda store: store.destroy_container("none"), 404),
         (lambda store: store.file("c", "none"), 404),
         (lambda store: store.remove_file("c", "none"), 404),
-        (lambda store: store.open("c", "none"), 404),
+        (lambda store: store.download("c", "none"), 404),
         (lambda store: store.begin_upload("none", "x"), 404),
         (lambda store: store.create_container("c"), 409),
     ],
