@@ -10,6 +10,7 @@ from the environment, and ``--dir DIR --listen HOST:PORT`` serves a folder witho
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -185,7 +186,12 @@ def warn(files: AppFiles) -> None:
 
 
 def configure_logging() -> None:
-    """Everything to standard error, which is the tenant's log; times are added there."""
+    """Everything to standard error, which is the tenant's log; times are added there.
+
+    What the tenant's code prints goes out line by line: a pipe would hold it back in blocks.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 

@@ -173,22 +173,34 @@ class Supervisor:
         if not is_tenant_id(tenant_id):
             raise GateError(f'"{tenant_id}" is not a tenant id', tenant=tenant_id)
         async with self._changing:
-            if tenant_id in self._tenants:
-                return Outcome(result="already", tenant=tenant_status(self._tenants[tenant_id]))
-            message = await prepare() if prepare else ""
-            tenant = self._make(tenant_id, Wanted(desired="running" if start else "stopped"))
-            try:
-                await self._services.desired.commit()
-            except OSError:
-                self._unmake(tenant)
-                del self._services.desired.tenants[tenant_id]
-                raise
-            crash_point.passing("add.after-state")
-            tenant.take_up(State.INACTIVE)
-            self._services.events.tell("added", tenant_id)
+            known = self._tenants.get(tenant_id)
+            if known is None:
+                message = await prepare() if prepare else ""
+                tenant = await self._register(tenant_id, "running" if start else "stopped")
+        if known is not None:
+            return await self._add_again(known, start)
         if start:
             await tenant.start()
         return Outcome(result="done", tenant=tenant_status(tenant), message=message)
+
+    async def _register(self, tenant_id: str, desired: str) -> Tenant:
+        """A new record, on disk before anybody acts on it."""
+        tenant = self._make(tenant_id, Wanted(desired=desired))
+        try:
+            await self._services.desired.commit()
+        except OSError:
+            self._unmake(tenant)
+            del self._services.desired.tenants[tenant_id]
+            raise
+        crash_point.passing("add.after-state")
+        tenant.take_up(State.INACTIVE)
+        self._services.events.tell("added", tenant_id)
+        return tenant
+
+    async def _add_again(self, tenant: Tenant, start: bool) -> Outcome:
+        """Adding what is a tenant already, such as one that the scan has just taken up."""
+        result: Result = await tenant.start() if start else "already"
+        return Outcome(result=result, tenant=tenant_status(tenant))
 
     def _make(self, tenant_id: str, wanted: Wanted) -> Tenant:
         """The record and its socket; nothing on disk but the socket and the folder's owner."""

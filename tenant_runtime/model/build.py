@@ -365,7 +365,7 @@ def _check_shapes(source: Json, file: str) -> None:
 def _warn_keys(source: Json, warn: Warn) -> None:
     for pointer, bag in (("", source), ("/options", source.get("options") or {})):
         for key in bag:
-            if key in WITHOUT_EFFECT:
+            if key in WITHOUT_EFFECT and bag[key]:
                 warn(f'"{key}" has no effect: {WITHOUT_EFFECT[key]}', f"{pointer}/{key}")
             elif key not in KNOWN_KEYS and (suggestion := _suggest(key, KNOWN_KEYS)):
                 warn(f'unknown key "{key}"{suggestion}', f"{pointer}/{key}")
