@@ -82,7 +82,7 @@ class App:
         self.started_at = datetime.now(UTC)
         self._started = time.monotonic()
         self._listeners: dict[str, list[Listener]] = {}
-        self._placed: list[Placed] = []
+        self.placed: list[Placed] = []
         self._phases = list(PHASES)
         self._feeds: dict[str, ChangeFeed] = {}
         self._adapter: RestAdapter | None = None
@@ -249,13 +249,13 @@ class App:
         name: str = "",
     ) -> None:
         """Put a layer, or an error handler, into the pipeline."""
-        self._placed.append(Placed(phase, layer, paths, methods, error, name, len(self._placed)))
+        self.placed.append(Placed(phase, layer, paths, methods, error, name, len(self.placed)))
 
     def finish(self) -> None:
         """Compose the pipeline; nothing is placed after this."""
         if self.router:
-            self._placed.insert(0, Placed("routes:before", self.router.layer, name="router", order=-1))
-        self._handle = compose(self._placed, self._phases, express_not_found, self.last_resort)
+            self.placed.insert(0, Placed("routes:before", self.router.layer, name="router", order=-1))
+        self._handle = compose(self.placed, self._phases, express_not_found, self.last_resort)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request of the server."""

@@ -174,15 +174,17 @@ class BoundMethod:
             return UNDEFINED
         if len(returns) == 1:
             return self.map_one(ctx, returns[0], value)
-        result: dict[str, Any] = {}
+        result: Any = {}
+        whole = False
         for index, declared in enumerate(returns):
             one = pick(value, declared, index)
             if one is UNDEFINED or set_target(ctx, declared, one):
                 continue
             if declared.root:
                 ctx.result_type = declared.type
-                return encoded(one)
-            result[declared.name] = encoded(one)
+                result, whole = encoded(one), True
+            elif not whole:
+                result[declared.name] = encoded(one)
         return result
 
     def map_one(self, ctx: RemotingContext, declared: Returned, value: Any) -> Any:
