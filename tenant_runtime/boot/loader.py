@@ -227,13 +227,18 @@ def find_scripts(folder: Path) -> list[Path]:
 
 
 def load_module(files: AppFiles, path: Path) -> ModuleType:
-    """Run a tenant's Python file. An exception in it becomes a complaint with the line that raised it."""
+    """Run a tenant's Python file. An exception in it becomes a complaint with the line that raised it.
+
+    What stands in its ``TODO`` (``mtctl import`` writes that) is warned about.
+    """
     name = "tenant_app." + ".".join(Path(relative(files, path)).with_suffix("").parts)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with complaints_of_code(files, path):
         spec.loader.exec_module(module)
+    for what in getattr(module, "TODO", ()):
+        files.warn(f"not brought over yet: {what}", relative(files, path))
     return module
 
 

@@ -204,3 +204,11 @@ async def test_middleware_entries(tmp_path: Path) -> None:
 )
 def test_class_names(stem: str, name: str) -> None:
     assert class_name(stem) == name
+
+
+async def test_what_was_not_brought_over_is_said_at_each_start(tmp_path: Path) -> None:
+    code = "TODO = ['hook access: models/item.js:3']\n\n\ndef setup(Model):\n    pass\n"
+    write_app(tmp_path, {"models/item.py": code})
+    _, files = await boot(tmp_path)
+    warnings = [(warning.file, warning.message) for warning in files.warnings]
+    assert ("models/item.py", "not brought over yet: hook access: models/item.js:3") in warnings
