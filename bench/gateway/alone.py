@@ -19,6 +19,7 @@ import trio
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from mtgate.proxy.config import TenantLimits  # noqa: E402
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener  # noqa: E402
 from mtgate.proxy.routing import Route  # noqa: E402
 
@@ -32,6 +33,7 @@ def listen(address: str) -> socket.socket:
 
 async def serve(arguments: argparse.Namespace) -> None:
     settings = {name: json.loads(value) for name, _, value in (item.partition("=") for item in arguments.set)}
+    limits = {name: json.loads(value) for name, _, value in (item.partition("=") for item in arguments.limit)}
     certificates = [Certificate(Path(arguments.certificate), Path(arguments.key))] if arguments.key else []
     listeners = [PublicListener(listen(address)) for address in arguments.listen]
     listeners += [PublicListener(listen(address), tls=True) for address in arguments.listen_tls]
@@ -39,7 +41,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     feed = ProxyFeed(listeners, settings, callbacks, processes=arguments.processes, certificates=certificates)
     for item in arguments.tenant:
         name, _, path = item.partition("=")
-        feed.set(Route(name, path))
+        feed.set(Route(name, path, limits=TenantLimits.from_json(limits)))
     async with trio.open_nursery() as nursery:
         await nursery.start(feed.run)
         print("ready", *feed.pids, flush=True)
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--key")
     parser.add_argument("--tenant", action="append", default=[], help="ID=SOCKET")
     parser.add_argument("--set", action="append", default=[], help="a setting of [server], its value as JSON")
+    parser.add_argument("--limit", action="append", default=[], help="a limit of every tenant, as JSON")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--log", action="store_true", help="print the access log")
     trio.run(serve, parser.parse_args())

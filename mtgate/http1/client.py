@@ -38,6 +38,11 @@ class Client:
         self._host = host.encode("ascii")
         self._parser = h11.Connection(h11.CLIENT)
 
+    @property
+    def reusable(self) -> bool:
+        """Can another request follow? Not after an answer that closes the connection."""
+        return self._parser.our_state in (h11.IDLE, h11.DONE)
+
     async def exchange(
         self,
         method: str,

@@ -3,9 +3,10 @@
 In charge of: bytes of a head → value, through the gate and h11. Must not know: sockets, tenants. Parsing is
 a pure function of the bytes, so remembering it cannot change a verdict; refusals are never remembered. Two
 memories: of whole heads, and of field blocks, because a client's block repeats while path and id change; a
-new request line over a known block is validated by ``h11.Request`` with h11's own headers. Both are bounded
-in entries and in the size of what they keep, and ``forget`` bounds them in time: heads hold cookies and
-tokens.
+new request line over a known block is validated by ``h11.Request`` with h11's own headers. h11 is asked by
+its event classes, which validate what they are given, not by its state machine, which costs twice as much
+and is of use only where bodies are. Both are bounded in entries and in the size of what they keep, and
+``forget`` bounds them in time: heads hold cookies and tokens.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mtgate.http1.strict import (
     HeadLimits,
     Refusal,
     StartLine,
+    StatusLine,
     check_bytes,
     check_fields,
     check_request_line,
@@ -134,7 +136,8 @@ class RequestHeads:
         else:
             if len(head) > self.limits.head_bytes:
                 raise Refusal(431, f"the head is longer than {self.limits.head_bytes} bytes")
-            result = _with_known_block(start, fields)
+            event = _request(start, fields.parsed)
+            result = RequestHead(event.method, event.target, b"1.1", fields.framing.host, fields)
         self._heads.put(head, result)
         if fields is None:
             self._blocks.put(block, result.fields)
@@ -156,16 +159,9 @@ class RequestHeads:
             raise Refusal(400, "no Host")
         if start.http_version == b"1.0" and framing.chunked:
             raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
-        event = _h11_event(h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 1), head)
-        if not isinstance(event, h11.Request):
-            raise Refusal(400, "not a request")
-        return RequestHead(
-            start.method,
-            start.target,
-            start.http_version,
-            start.authority or framing.host,
-            _fields(event, framing),
-        )
+        event = _request(start, _split_fields(block))
+        host = start.authority or framing.host
+        return RequestHead(start.method, start.target, start.http_version, host, _fields(event, framing))
 
 
 class ResponseHeads:
@@ -173,11 +169,6 @@ class ResponseHeads:
 
     A Refusal here is the worker's fault: 502 for the client.
     """
-
-    #: h11 accepts an interim answer only when a request was sent, a 101 only when it proposed an upgrade.
-    _ASKED = h11.Request(
-        method=b"GET", target=b"/", headers=[(b"host", b"a"), (b"connection", b"upgrade"), (b"upgrade", b"x")]
-    )
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
@@ -189,17 +180,13 @@ class ResponseHeads:
         if known is not None:
             return known
         check_bytes(head, self.limits)
-        line, _, _ = head.partition(b"\r\n")
-        check_status_line(line)
-        framing = check_fields(head[len(line) + 1 :])
-        if framing.chunked and line[:8] == b"HTTP/1.0":
+        line_end = head.find(b"\r\n")
+        status = check_status_line(head[:line_end])
+        block = head[line_end + 1 :]
+        framing = check_fields(block)
+        if framing.chunked and status.http_version == b"1.0":
             raise Refusal(502, "Transfer-Encoding in an HTTP/1.0 response")
-        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=len(head) + 1)
-        if line[9:10] == b"1":
-            connection.send(self._ASKED)
-        event = _h11_event(connection, head)
-        if not isinstance(event, h11.Response | h11.InformationalResponse):
-            raise Refusal(502, "not a response")
+        event = _response(status, _split_fields(block))
         result = ResponseHead(event.status_code, event.reason, event.http_version, _fields(event, framing))
         self._heads.put(head, result)
         return result
@@ -209,33 +196,45 @@ class ResponseHeads:
         self._heads.age()
 
 
-def _h11_event(connection: h11.Connection, head: bytes) -> object:
-    """h11's verdict.
+def _split_fields(block: bytes) -> Headers:
+    """Lines at CRLF, names at the first colon, values without the white space around them (RFC 9112 5.1).
 
-    Nothing may be left over: h11 also ends a head at a bare LF LF (the gate refuses those).
+    The gate has seen the block: it holds no bare CR or LF and no folded line, so that this is all there is to
+    cutting it up. Whether names and values are good says h11.
     """
-    try:
-        connection.receive_data(head)
-        event = connection.next_event()
-    except h11.RemoteProtocolError as error:
-        raise Refusal(400, str(error)) from error
-    if connection.trailing_data[0]:
-        raise Refusal(400, "the end of the head is not clear")
-    return event
+    fields = []
+    for line in block[1:-4].split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.append((name, value.strip(b" \t")))
+        elif line:
+            raise Refusal(400, "field without a colon")
+    return fields
 
 
-def _with_known_block(start: StartLine, fields: Fields) -> RequestHead:
+def _request(start: StartLine, headers: Any) -> h11.Request:
+    """h11's verdict on a request; ``headers`` are pairs, or h11's own of an earlier verdict."""
     try:
-        event = h11.Request(
-            method=start.method, target=start.target, headers=fields.parsed, http_version=b"1.1"
+        return h11.Request(
+            method=start.method, target=start.target, headers=headers, http_version=start.http_version
         )
     except h11.LocalProtocolError as error:
         raise Refusal(400, str(error)) from error
-    return RequestHead(event.method, event.target, b"1.1", fields.framing.host, fields)
+
+
+def _response(status: StatusLine, headers: Headers) -> h11.Response | h11.InformationalResponse:
+    """h11's verdict on a response."""
+    kind = h11.Response if status.code >= 200 else h11.InformationalResponse
+    try:
+        return kind(
+            status_code=status.code, headers=headers, http_version=status.http_version, reason=status.reason
+        )
+    except h11.LocalProtocolError as error:
+        raise Refusal(502, str(error)) from error
 
 
 def _fields(event: h11.Request | h11.Response | h11.InformationalResponse, framing: Framing) -> Fields:
-    headers = list(event.headers)
+    headers = [(name.lower(), value) for name, value in event.headers.raw_items()]
     options: set[bytes] = set()
     expects, upgrade = False, None
     for name, value in headers:

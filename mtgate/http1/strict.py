@@ -43,6 +43,14 @@ class StartLine(NamedTuple):
     authority: bytes | None
 
 
+class StatusLine(NamedTuple):
+    """Of a response."""
+
+    http_version: bytes
+    code: int
+    reason: bytes
+
+
 class Framing(NamedTuple):
     """What the fields say about the body, and the Host.
 
@@ -62,7 +70,7 @@ _STRAY_UNFINISHED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\
 _FOLDED = re.compile(rb"\n[ \t]")
 _REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\Z")
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)\Z", re.DOTALL)
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?\Z")
+_STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?\Z")
 _SPECIAL = re.compile(
     rb"\n(content-length|transfer-encoding|host):[ \t]*([^\r\n]*?)[ \t]*(?=\r)", re.IGNORECASE
@@ -171,10 +179,12 @@ def check_fields(block: bytes) -> Framing:
     return Framing(host, length, chunked)
 
 
-def check_status_line(line: bytes) -> None:
+def check_status_line(line: bytes) -> StatusLine:
     """The line without its CRLF; statuses 100 to 599."""
-    if not _STATUS_LINE.match(line):
+    match = _STATUS_LINE.match(line)
+    if match is None:
         raise Refusal(502, "malformed status line")
+    return StatusLine(match[1], int(match[2]), match[3] or b"")
 
 
 class ChunkGate:

@@ -29,11 +29,11 @@ _HOP_BY_HOP = {
     b"content-length",
     b"http2-settings",
 }
-_OURS_IN_REQUESTS = _HOP_BY_HOP | {b"host", b"expect"}
 _OURS_IN_RESPONSES = _HOP_BY_HOP | {b"x-request-id"}
 #: Claims about who asked; compared with ``_`` read as ``-``, as CGI-like servers do.
 _CLAIMS = {b"forwarded", b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"proxy"}
 _CLAIMS |= {b"x-request-id", b"traceparent", b"tracestate"}
+_OURS_IN_REQUESTS = _HOP_BY_HOP | {b"host", b"expect"} | _CLAIMS
 #: Upgrades that would hide requests from the gate; others are passed through.
 _FORBIDDEN_UPGRADES = {b"h2c", b"h2", b"h3", b"http", b"tls"}
 _ONE_TOKEN = re.compile(rb"[a-z0-9._-]+\Z")
@@ -64,33 +64,33 @@ class Trace(NamedTuple):
     traceparent: bytes
 
 
-def _passes(name: bytes, fields: Fields, dropped: set[bytes]) -> bool:
-    return name not in dropped and (name not in fields.connection or name in _PROTECTED)
-
-
 def _is_claim(name: bytes) -> bool:
     spelt = name.replace(b"_", b"-")
     return spelt in _CLAIMS or spelt.startswith(b"x-forwarded-")
 
 
+def _lines(fields: Fields, dropped: set[bytes]) -> list[bytes]:
+    """The lines of a block that pass, hop by hop."""
+    named = fields.connection - _PROTECTED if fields.connection else fields.connection
+    return [
+        b"%b: %b\r\n" % (raw, value)
+        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
+        if name not in dropped and name not in named
+    ]
+
+
 @lru_cache(maxsize=4096)
 def request_fields(fields: Fields) -> bytes:
     """The field lines of a request that pass on their own merit. Cached by the identity of the block."""
-    return b"".join(
-        b"%b: %b\r\n" % (raw, value)
-        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
-        if _passes(name, fields, _OURS_IN_REQUESTS) and not _is_claim(name)
-    )
+    claims = {name for name, _ in fields.headers if name[:1] == b"x" or b"_" in name}
+    dropped = _OURS_IN_REQUESTS.union(filter(_is_claim, claims)) if claims else _OURS_IN_REQUESTS
+    return b"".join(_lines(fields, dropped))
 
 
 @lru_cache(maxsize=4096)
 def response_fields(fields: Fields) -> bytes:
     """The field lines of a response that pass. Cached by the identity of the block."""
-    return b"".join(
-        b"%b: %b\r\n" % (raw, value)
-        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
-        if _passes(name, fields, _OURS_IN_RESPONSES)
-    )
+    return b"".join(_lines(fields, _OURS_IN_RESPONSES))
 
 
 @lru_cache(maxsize=4096)

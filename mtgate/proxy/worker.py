@@ -91,6 +91,7 @@ class Proxy:
         self._poller = Poller()
         self._gateway = Gateway(self._poller, settings, feed.report)
         self._connections: set[ClientConnection] = set()
+        self._ending = trio.Event()
         self._acceptors: list[Acceptor] = []
         self._listeners = [ListenerSettings.from_json(item) for item in settings.listeners]
         self._certificates: Certificates | None = None
@@ -115,8 +116,9 @@ class Proxy:
             for listener in self._listeners:
                 self._listen(nursery, listener)
             self._feed.report({"op": "ready", "pid": os.getpid()})
-            nursery.start_soon(self._stop_on_signal)
-            await self._follow_feed()
+            nursery.start_soon(self._end_on_signal)
+            nursery.start_soon(self._follow_feed)
+            await self._ending.wait()
             await self._drain()
             nursery.cancel_scope.cancel()
 
@@ -161,6 +163,7 @@ class Proxy:
     async def _follow_feed(self) -> None:
         while (messages := await self._feed.receive()) is not None:
             self._apply(messages)
+        self._ending.set()
 
     def _apply(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:
@@ -189,11 +192,10 @@ class Proxy:
 
     # -- the end
 
-    async def _stop_on_signal(self) -> None:
+    async def _end_on_signal(self) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
-                await self._drain()
-                raise SystemExit(0)
+                self._ending.set()
 
     async def _drain(self) -> None:
         """Accepts nothing more, closes what is idle, lets the rest finish."""
