@@ -245,6 +245,7 @@ class TransientConnector(MemoryConnector):
 
     def __init__(self, name: str, settings: dict[str, Any], tenant_dir: Path) -> None:
         super().__init__(name, {}, tenant_dir)
+        self.capabilities = replace(CAPABILITIES, generated_id="string")
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
         id_name = self._models[model].id_name or "id"

@@ -66,7 +66,7 @@ def build_where(where: Any, context: WhereContext) -> Where:
         if name in ("and", "or", "nor"):
             children.append(Group(name, tuple(_clauses(name, value, context))))
         else:
-            children += _condition(name, value, context)
+            children += _condition(name, value, context, where)
     return children[0] if len(children) == 1 else Group("and", tuple(children))
 
 
@@ -99,7 +99,7 @@ def coerce_array(value: Any) -> list[Any]:
         raise ValueError("Value is not an array or object with sequential numeric indices") from None
 
 
-def _condition(name: str, value: Any, context: WhereContext) -> list[Where]:
+def _condition(name: str, value: Any, context: WhereContext, where: dict[str, Any]) -> list[Where]:
     prop = context.definition.properties.get(name)
     if prop is None:
         first = context.definition.properties.get(name.partition(".")[0]) if "." in name else None
@@ -112,6 +112,8 @@ def _condition(name: str, value: Any, context: WhereContext) -> list[Where]:
         return _undeclared(name, value, prop, context)
     if value is None:
         return [Compare(name, "eq", None, prop)]
+    if not context.extended_operators:
+        refuse_extended_operators(value, where)
     nested = _nested_model(prop.type, context)
     if nested is not None:
         _check_nested(value, nested, context)
@@ -172,20 +174,24 @@ def _typed(value: Any, type: PropertyType, context: WhereContext) -> Any:
         value = coerce_array(value)
     if isinstance(value, list):
         return [item if item is None or convert is None else convert(item) for item in value]
-    if isinstance(value, dict):
-        if context.extended_operators:
-            return value
-        refuse_extended_operators(value)
+    if isinstance(value, dict) and context.extended_operators:
+        return value
     return value if convert is None else convert(value)
 
 
-def refuse_extended_operators(value: dict[str, Any]) -> None:
-    operators = [key for key in value if key.startswith("$")]
+def refuse_extended_operators(value: Any, where: dict[str, Any]) -> None:
+    """400 for a condition like ``{"$gt": 1}``, bare or as the value of one of LoopBack's operators."""
+    if not isinstance(value, dict):
+        return
+    operator = next((name for name in DECLARED_OPERATORS if name in value), None)
+    if operator is not None:
+        value = value[operator]
+    operators = [key for key in value if key.startswith("$")] if isinstance(value, dict) else []
     if operators:
         raise bad_where(
             f'Operators "{", ".join(operators)}" are not allowed in query',
             code="OPERATOR_NOT_ALLOWED_IN_QUERY",
-            details={"operators": operators, "where": value},
+            details={"operators": operators, "where": where},
         )
 
 
@@ -245,8 +251,6 @@ def _check_nested(value: Any, nested: ModelDefinition, context: WhereContext) ->
         operator = next((name for name in DECLARED_OPERATORS if name in value), None)
         if operator is not None:
             value = value[operator]
-        elif not context.extended_operators:
-            refuse_extended_operators(value)
     for item in value if isinstance(value, list) else [value]:
         if item is not None:
             build_where(item, inner)

@@ -89,6 +89,8 @@ def build(
     settings = _inherit_settings(base.settings, own) if base else own
     if base:
         settings["base"] = base.name
+    if settings.get("strict") is None:
+        settings["strict"] = False
     reader = TypeReader(name, file)
     properties = _properties(source.get("properties") or {}, base, settings, reader)
     for message, pointer in reader.warnings:
@@ -185,9 +187,6 @@ def _settings(source: Json) -> Json:
         if key not in ("name", "properties", "options") and settings.get(key) is None:
             settings[key] = copy.deepcopy(value)
     settings.pop("super", None)
-    settings.setdefault("strict", False)
-    if settings["strict"] is None:
-        settings["strict"] = False
     return settings
 
 

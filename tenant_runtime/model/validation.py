@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.inspection import format_property_value
-from tenant_runtime.model.javascript import INVALID_DATE, to_text
+from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_text
 
 if TYPE_CHECKING:
     from tenant_runtime.model.instance import Instance
@@ -105,7 +105,7 @@ class ValidationError(LoopbackError):
 
     def __init__(self, instance: Instance, errors: Errors) -> None:
         name = instance._model.name
-        values = instance.to_object(False, True, False)
+        values = {attribute: _shown(instance, attribute) for attribute in errors.messages}
         texts = [
             f"`{attribute}` {message} (value: {format_property_value(values, attribute)})"
             for attribute, messages in errors.messages.items()
@@ -118,6 +118,26 @@ class ValidationError(LoopbackError):
             name="ValidationError",
             details={"context": name, "codes": errors.codes, "messages": errors.messages},
         )
+
+
+def _shown(instance: Instance, attribute: str) -> Any:
+    """The value as ``toJSON`` has it: hidden ones are undefined."""
+    if attribute in instance._model.left_out(True, False):
+        return UNDEFINED
+    return _with_undefined(instance._data.get(attribute, UNDEFINED))
+
+
+def _with_undefined(value: Any) -> Any:
+    """Nested objects show their declared properties also where they have no value."""
+    if isinstance(value, list):
+        return [_with_undefined(item) for item in value]
+    model = getattr(value, "_model", None)
+    if model is None:
+        return value
+    data = value._data
+    names = [*model.property_names, *(name for name in data if name not in model.codecs)]
+    left_out = model.left_out(True, True)
+    return {name: _with_undefined(data.get(name, UNDEFINED)) for name in names if name not in left_out}
 
 
 class Validators:

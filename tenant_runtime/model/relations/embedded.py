@@ -37,6 +37,10 @@ class EmbeddedScope(RelationScope):
     def property(self) -> str:
         return self.relation.key_from
 
+    def adopt(self, embedded: Instance) -> None:
+        """What is embedded counts as stored: its id may be set. With ``persistent`` once it has an id."""
+        embedded._persisted = bool(embedded.id) if self.relation.options.get("persistent") else True
+
     async def write(self, value: Any, options: Options) -> None:
         """Put the property's new value into the stored owner."""
         if self.instance.is_new_record():
@@ -74,7 +78,7 @@ class EmbedsOneScope(EmbeddedScope):
         value = self.instance._data.get(self.property)
         if not isinstance(value, Instance):
             return None
-        value._persisted = bool(value.id) if self.relation.options.get("persistent") else True
+        self.adopt(value)
         return value
 
     async def get(self, filter: Filter | None = None, refresh: bool = False, options: Options = None) -> Any:
@@ -94,6 +98,7 @@ class EmbedsOneScope(EmbeddedScope):
             if id is not None:
                 given[relation.key_to] = id
         embedded = relation.target(given)
+        self.adopt(embedded)
         self.instance[self.property] = embedded
         return embedded
 
@@ -145,11 +150,10 @@ class EmbedsManyScope(EmbeddedScope):
 
     def values(self) -> list[Any]:
         items = self.instance._data.get(self.property)
-        persistent = self.relation.options.get("persistent")
         result = list(items) if isinstance(items, list) else []
         for item in result:
             if isinstance(item, Instance):
-                item._persisted = bool(item.id) if persistent else True
+                self.adopt(item)
         return result
 
     async def get(
@@ -203,6 +207,7 @@ class EmbedsManyScope(EmbeddedScope):
                 given[relation.key_to] = id
         relation.apply_properties(self.instance, given)
         embedded = relation.target(given)
+        self.adopt(embedded)
         items = [embedded, *items] if relation.options.get("prepend") else [*items, embedded]
         self.instance[self.property] = items
         return embedded

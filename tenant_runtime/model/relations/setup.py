@@ -224,6 +224,7 @@ def _join_model(model: ModelClass, target: ModelClass, raw: dict[str, Any], regi
     made = registry.define(build({"name": name}, None))
     assert model.data_source is not None
     registry.attach(made, model.data_source)
+    made.settings["public"] = False
     return made
 
 
