@@ -197,6 +197,17 @@ def dynamic_entries_where(request: AccessRequest) -> dict[str, Any]:
     return where
 
 
+def may_concern(entry: Entry, request: AccessRequest) -> bool:
+    """Whether ``dynamic_entries_where`` finds that row."""
+    if entry.model not in (request.model, ALL):
+        return False
+    if request.method != ALL and entry.property not in (*request.method_names, ALL):
+        return False
+    if request.access_type == REPLICATE:
+        return entry.access_type in (REPLICATE, WRITE, ALL)
+    return request.access_type == ALL or entry.access_type in (request.access_type, ALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome: the permission, and the roles among the entries that allowed the caller in."""

@@ -14,6 +14,7 @@ from tenant_runtime.access.context import AccessContext, member, text_of
 from tenant_runtime.access.families import user_models
 from tenant_runtime.access.reach import reached
 from tenant_runtime.access.role import Roles, owner_key
+from tenant_runtime.access.rows import StoredEntries
 from tenant_runtime.errors import LoopbackError
 
 #: Methods that list objects: there ``$owner`` needs ``ownerFilter`` to mean anything.
@@ -27,6 +28,7 @@ class AccessControl:
         self.roles = roles
         self._app = app
         self._user_models: frozenset[str] | None = None
+        self._stored: StoredEntries | None = None
         self._static: dict[tuple[str, str], tuple[int, list[acl.Entry]]] = {}
 
     async def authorize(
@@ -81,11 +83,13 @@ class AccessControl:
 
     async def _entries(self, model: Any, request: acl.AccessRequest) -> list[acl.Entry]:
         """Rows of the ACL model (none when it has no data source), then the definition's entries."""
-        rules = self._app.registry.by_type("ACL")
-        if rules is None or rules.data_source is None:
-            return self._static_entries(model, request.method)
-        rows = await rules.find({"where": acl.dynamic_entries_where(request)})
-        return [acl.make_entry(row.to_object()) for row in rows] + self._static_entries(model, request.method)
+        if self._stored is None:
+            rules = self._app.registry.by_type("ACL")
+            if rules is None or rules.data_source is None:
+                return self._static_entries(model, request.method)
+            self._stored = StoredEntries(rules)
+        stored = await self._stored.matching(request)
+        return stored + self._static_entries(model, request.method)
 
     def _static_entries(self, model: Any, method: str) -> list[acl.Entry]:
         """Those of the definition and of a property of the method's name; kept until code adds some."""

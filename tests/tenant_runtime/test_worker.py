@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mtgate import notify
-from tests.tenant_runtime.conftest import write_app
+from tests.tenant_runtime.apps import write_app
 
 TIMEOUT_SECONDS = 30
 

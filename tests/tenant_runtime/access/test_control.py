@@ -224,3 +224,13 @@ async def test_auth_models_are_attached_on_request(make_app: Any) -> None:
     await people(api, "ann")
     assert api.app.models.Role.data_source is api.app.data_sources["db"]
     assert (await api("GET", "/AccessTokens")).status == 404
+
+
+async def test_stored_entries_count_at_once_when_written_here(make_app: Any) -> None:
+    api = await make_app({"models/note.json": {"name": "Note"}}, Note={})
+    assert (await api("GET", "/Notes")).status == 200
+    rule = {"model": "Note", "accessType": "READ", "principalType": "ROLE", "principalId": "$everyone"}
+    entry = await api.app.models.ACL.create({**rule, "permission": "DENY", "property": "*"})
+    assert (await api("GET", "/Notes")).status == 401
+    await entry.delete()
+    assert (await api("GET", "/Notes")).status == 200

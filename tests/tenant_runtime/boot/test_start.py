@@ -10,7 +10,7 @@ import pytest
 from tenant_runtime.boot.loader import class_name
 from tenant_runtime.boot.start import boot
 from tenant_runtime.errors import ConfigurationError
-from tests.tenant_runtime.conftest import FILES, MIDDLEWARE, write_app
+from tests.tenant_runtime.apps import FILES, MIDDLEWARE, write_app
 
 ITEM = FILES["models/item.json"]
 

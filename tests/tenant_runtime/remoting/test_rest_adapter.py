@@ -73,12 +73,12 @@ def setup(Model):
 """
 
 
-async def item_app(make_app: Make, **files: Any) -> Any:
-    return await make_app({"models/item.py": CODE, **files})
+async def item_app(small_app: Make, **files: Any) -> Any:
+    return await small_app({"models/item.py": CODE, **files})
 
 
-async def test_custom_methods(make_app: Make) -> None:
-    call = await item_app(make_app)
+async def test_custom_methods(small_app: Make) -> None:
+    call = await item_app(small_app)
     await call("POST", "/api/Items", {"name": "pen"})
     assert (await call("GET", "/api/Items/greet?name=you")).json == {"text": "hello you! hello you! "}
     assert (await call("GET", "/api/items/GREET?name=you&times=1")).json == {"text": "hello you! "}
@@ -93,8 +93,8 @@ async def test_custom_methods(make_app: Make) -> None:
     assert (await call("GET", "/api/Items/whoami")).json == {"method": "Item.whoami"}
 
 
-async def test_results_go_to_status_header_and_body(make_app: Make) -> None:
-    call = await item_app(make_app)
+async def test_results_go_to_status_header_and_body(small_app: Make) -> None:
+    call = await item_app(small_app)
     headed = await call("GET", "/api/Items/headed")
     assert (headed.status, headed.headers["x-kind"], headed.json) == (202, "k", {"x": 1})
     raw = await call("GET", "/api/Items/raw")
@@ -104,8 +104,8 @@ async def test_results_go_to_status_header_and_body(make_app: Make) -> None:
     assert (nothing.status, nothing.body) == (201, b"")
 
 
-async def test_errors_of_methods(make_app: Make, caplog: pytest.LogCaptureFixture) -> None:
-    call = await item_app(make_app)
+async def test_errors_of_methods(small_app: Make, caplog: pytest.LogCaptureFixture) -> None:
+    call = await item_app(small_app)
     assert (await call("GET", "/api/Items/fails")).status == 418
     broken = await call("GET", "/api/Items/breaks")
     assert (broken.status, broken.json) == (
@@ -117,7 +117,7 @@ async def test_errors_of_methods(make_app: Make, caplog: pytest.LogCaptureFixtur
     assert (await call("DELETE", "/api/Items/1")).status == 404
 
 
-async def test_remote_hooks(make_app: Make) -> None:
+async def test_remote_hooks(small_app: Make) -> None:
     code = """
 def setup(Model):
     @Model.before_remote("create")
@@ -142,7 +142,7 @@ def setup(Model):
         from tenant_runtime.errors import LoopbackError
         raise LoopbackError("no", status=403)
 """
-    call = await make_app({"models/item.py": code})
+    call = await small_app({"models/item.py": code})
     created = await call("POST", "/api/Items", {"name": "a"})
     assert created.json == {"wrapped": {"name": "a before", "id": 1}}
     assert created.headers["x-after"] == "Item.create"
@@ -150,9 +150,9 @@ def setup(Model):
     assert (refused.status, refused.json["error"]["message"]) == (403, "changed: no")
 
 
-async def test_bodies(make_app: Make) -> None:
+async def test_bodies(small_app: Make) -> None:
     remoting = {"json": {"limit": "1kb", "strict": False}, "rest": {"handleErrors": False}}
-    call = await make_app({"config.json": {"remoting": remoting}})
+    call = await small_app({"config.json": {"remoting": remoting}})
     form = await call("POST", "/api/Items", b"name=a+b", content_type="application/x-www-form-urlencoded")
     assert form.json["name"] == "a b"
     zipped = gzip.compress(b'{"name": "z"}')
@@ -177,8 +177,8 @@ async def test_bodies(make_app: Make) -> None:
     assert deep.status in (400, 413)
 
 
-async def test_conditional_requests(make_app: Make) -> None:
-    call = await make_app()
+async def test_conditional_requests(small_app: Make) -> None:
+    call = await small_app()
     await call("POST", "/api/Items", {"name": "a"})
     first = await call("GET", "/api/Items/1")
     assert first.headers["etag"] == 'W/"13-7Rc1lnTUAlYnip2iLAsRpdS/cY0"'
@@ -189,15 +189,15 @@ async def test_conditional_requests(make_app: Make) -> None:
     assert changed.headers["etag"] != first.headers["etag"]
 
 
-async def test_jsonp(make_app: Make) -> None:
-    call = await make_app()
+async def test_jsonp(small_app: Make) -> None:
+    call = await small_app()
     answer = await call("GET", "/api/Items?callback=my.cb[0](", accept="application/javascript")
     assert answer.body == b"/**/ typeof my.cb[0] === 'function' && my.cb[0]([]);"
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-async def test_switches_in_both_files(make_app: Make) -> None:
-    call = await make_app(
+async def test_switches_in_both_files(small_app: Make) -> None:
+    call = await small_app(
         {
             "config.json": {"remoting": {"sharedMethods": {"*": False}}},
             "model-config.json": {
@@ -213,15 +213,15 @@ async def test_switches_in_both_files(make_app: Make) -> None:
     assert (await call("POST", "/api/Items", {"name": "a"})).status == 404
 
 
-async def test_paths_unknown_to_the_rest_layer_may_go_on(make_app: Make) -> None:
-    call = await make_app(
+async def test_paths_unknown_to_the_rest_layer_may_go_on(small_app: Make) -> None:
+    call = await small_app(
         {"config.json": {"remoting": {"rest": {"handleUnknownPaths": False, "handleErrors": False}}}}
     )
     assert (await call("GET", "/api/nothing?x=1")).json["error"]["message"] == "Cannot GET /api/nothing?x=1"
 
 
-async def test_change_streams(make_app: Make) -> None:
-    call = await make_app()
+async def test_change_streams(small_app: Make) -> None:
+    call = await small_app()
     feed = call.app.change_feed(call.app.models.Item)
     changes = aiter(feed.open())
     import trio
