@@ -46,6 +46,7 @@ class AppFiles:
     families: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, ModelFile] = field(default_factory=dict)
     mixins: dict[str, Path] = field(default_factory=dict)
+    script_mixins: dict[str, str] = field(default_factory=dict)  # JavaScript without a Python partner
     boot_scripts: list[Path] = field(default_factory=list)
     package: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
@@ -210,6 +211,8 @@ def read_mixins(files: AppFiles, folders: list[Path]) -> None:
             beside = path.with_suffix(".json")
             json = read_json(files, beside) if beside.is_file() else {}
             files.mixins[str(json.get("name") or class_name(path.stem))] = path
+        for path in sorted(folder.glob("*.js")) if folder.is_dir() else ():
+            files.script_mixins[class_name(path.stem)] = relative(files, path)
 
 
 def class_name(stem: str) -> str:

@@ -142,7 +142,7 @@ def base_of(json: dict[str, Any]) -> str:
 
 
 async def define_model(app: App, files: AppFiles, source: ModelFile) -> None:
-    """Definition, class, the code beside it, mixins."""
+    """Definition, class, mixins, the code beside it."""
 
     def warn(message: str, pointer: str) -> None:
         files.warn(message, source.file, pointer)
@@ -157,22 +157,28 @@ async def define_model(app: App, files: AppFiles, source: ModelFile) -> None:
         build(source.json, base.definition if base else None, file=source.file, warn=warn)
     )
     behaviour.equip(model)
+    for name, options in model.definition.mixins.items():
+        if options is not False:
+            await use_mixin(files, model, name, options, source.file)
     if source.code is not None:
         await run_setup(files, source.code, "setup", model)
     elif source.script:
         message = "this model's JavaScript is not run: its hooks and methods are missing until there is a .py"
         files.warn(message, source.script)
-    for name, options in model.definition.mixins.items():
-        if options is not False:
-            await use_mixin(files, model, name, options, source.file)
 
 
 async def use_mixin(files: AppFiles, model: ModelClass, name: str, options: Any, file: str) -> None:
     """A mixin of the app wins over a built-in one of the same name."""
     path = files.mixins.get(name) or files.mixins.get(name[:1].upper() + name[1:])
     if path is not None:
-        await run_setup(files, path, "mixin", model, options)
-    elif not await settle(apply_mixin(name, model, options)):
+        await run_setup(files, path, "mixin", model, options if isinstance(options, dict) else {})
+    elif apply_mixin(name, model, options):
+        return
+    elif name in files.script_mixins:
+        files.warn(
+            f"the mixin {name} of {model.name} is JavaScript, which is not run", files.script_mixins[name]
+        )
+    else:
         raise ConfigurationError(
             f'the mixin "{name}" is neither built in nor in the folder mixins',
             file=file,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tenant_runtime.boot.start import boot
 from tenant_runtime.connectors.datasource import create_data_source
 from tenant_runtime.filter.query import Query
 from tenant_runtime.mixins.catalogue import BUILT_IN, apply_mixin
@@ -20,9 +22,9 @@ from tenant_runtime.model.registry import Registry
 def registry_of(*models: dict[str, Any]) -> Registry:
     registry = Registry()
     source = create_data_source("db", {"connector": "memory"}, Path())
-    for json in models:
-        base = registry.models[json.get("base", "PersistedModel")].definition
-        model = registry.define(build(json, base))
+    for source_json in models:
+        base = registry.models[source_json.get("base", "PersistedModel")].definition
+        model = registry.define(build(source_json, base))
         for name, options in model.definition.mixins.items():
             assert apply_mixin(name, model, options)
         registry.attach(model, source)
@@ -158,3 +160,27 @@ async def test_computed() -> None:
     assert [one.readonly for one in await registry.Item.find()] == [True, False]
     stored = await registry.Item.source().run("find", "Item", Query())
     assert all("readonly" not in row for row in stored)
+
+
+async def test_local_mixins_come_before_the_models_code(make_app: Any) -> None:
+    mixin = "def mixin(Model, options):\n    Model.settings['order'] = ['mixin', options]\n"
+    code = "def setup(Note):\n    Note.settings['order'].append('code')\n"
+    note = {"name": "Note", "mixins": {"Audited": {"a": 1}}}
+    files = {"models/note.json": note, "models/note.py": code, "mixins/audited.py": mixin}
+    api = await make_app(files, Note={})
+    assert api.app.models.Note.settings["order"] == ["mixin", {"a": 1}, "code"]
+
+
+async def test_mixins_in_javascript_are_reported(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "config.json": {},
+        "datasources.json": {"db": {"connector": "memory"}},
+        "model-config.json": {"Note": {"dataSource": "db"}},
+        "models/note.json": {"name": "Note", "mixins": {"OldOne": True}},
+        "mixins/old-one.js": "module.exports = function(Model) {};",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    _, read = await boot(tmp_path)
+    assert "the mixin OldOne of Note is JavaScript, which is not run" in str(read.warnings[0])
