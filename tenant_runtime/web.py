@@ -69,7 +69,7 @@ class WebRequest:
         self.access_token: Any = UNRESOLVED
         self.body_value: Any = UNPARSED
         self.state: dict[str, Any] = {}
-        self._fields: dict[bytes, bytes] | None = None
+        self._fields: dict[str, str] | None = None
         self._query: dict[str, Any] | None = None
         self._cookies: dict[str, str] | None = None
 
@@ -77,9 +77,10 @@ class WebRequest:
         """A field's value; the first one of several. Names are compared in lower case."""
         fields = self._fields
         if fields is None:
-            fields = self._fields = dict(reversed(self.headers))
-        value = fields.get(name.encode("latin-1"))
-        return None if value is None else value.decode("latin-1")
+            fields = self._fields = {
+                field.decode("latin-1"): value.decode("latin-1") for field, value in reversed(self.headers)
+            }
+        return fields.get(name)
 
     def forget_fields(self) -> None:
         """After ``headers`` was replaced."""

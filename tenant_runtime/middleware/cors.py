@@ -32,6 +32,16 @@ def origin_allowed(origin: str, allowed: Any) -> bool:
     return bool(allowed)
 
 
+def merge_vary(fields: Headers, theirs: str | None) -> Headers:
+    """The fields with one ``Vary``: our names, then theirs."""
+    ours = [value.decode() for name, value in fields if name == b"vary"]
+    names = ours + [part.strip() for part in (theirs or "").split(",") if part.strip()]
+    merged = [pair for pair in fields if pair[0] != b"vary"]
+    if names:
+        merged.append((b"vary", ", ".join(dict.fromkeys(names)).encode("latin-1")))
+    return merged
+
+
 class Cors:
     """``params``: origin, methods, allowedHeaders, exposedHeaders, credentials, maxAge,
     optionsSuccessStatus.
@@ -47,6 +57,7 @@ class Cors:
         self.max_age = listed(params.get("maxAge"))
         self.preflight_continue = bool(params.get("preflightContinue"))
         self.success_status = int(params.get("optionsSuccessStatus") or 204)
+        self._without_origin = merge_vary(self.common(None) + self.exposed(), None)
 
     async def __call__(self, request: WebRequest, next: Next) -> WebResponse:
         if self.origin is False:
@@ -54,7 +65,8 @@ class Cors:
         origin = request.header("origin")
         if request.method != "OPTIONS":
             response = await next(request)
-            self.add(response, self.common(origin) + self.exposed())
+            fields = self._without_origin if origin is None else self.common(origin) + self.exposed()
+            self.add(response, fields)
             return response
         fields = self.common(origin) + self.preflight(request) + self.exposed()
         if self.preflight_continue:
@@ -66,15 +78,12 @@ class Cors:
 
     def add(self, response: WebResponse, fields: Headers) -> None:
         """``Vary`` names join those that inner layers set, in front of them as in express."""
-        for name, value in fields:
-            if name != b"vary":
-                response.headers.append((name, value))
-        ours = [value.decode() for name, value in fields if name == b"vary"]
-        if not ours:
-            return
         theirs = response.header("vary")
-        names = ours + [part.strip() for part in (theirs or "").split(",") if part.strip()]
-        response.set_header("vary", ", ".join(dict.fromkeys(names)))
+        if theirs is None:
+            response.headers += fields if fields is self._without_origin else merge_vary(fields, None)
+            return
+        response.headers = [pair for pair in response.headers if pair[0] != b"vary"]
+        response.headers += merge_vary(fields, theirs)
 
     def common(self, origin: str | None) -> Headers:
         fields: Headers = []

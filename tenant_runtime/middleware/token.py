@@ -20,6 +20,7 @@ class TokenLayer:
     def __init__(self, app: Any, params: Mapping[str, Any] | None = None) -> None:
         self.app = app
         self.options = access_token.TokenOptions.parse(params or {})
+        self._model: Any = None
 
     async def __call__(self, request: WebRequest, next: Next) -> WebResponse:
         await self.resolve(request)
@@ -31,16 +32,20 @@ class TokenLayer:
         if request.access_token is UNRESOLVED or (
             options.enable_doublecheck and (options.overwrite_existing_token or not request.access_token)
         ):
-            request.access_token = await access_token.resolve(self.model(), self.find_id(request))
+            request.access_token = await access_token.resolve(self.model, self.find_id(request))
         if options.current_user_literal:
             path = access_token.rewrite_user_literal(
                 request.raw_path, options.current_user_literal, request.access_token or None
             )
             request.raw_path = path
 
+    @property
     def model(self) -> Any:
-        name = self.options.model
-        return self.app.registry.get(name) if name else self.app.registry.by_type("AccessToken")
+        """The token model: the one named, else the app's own kind of AccessToken."""
+        if self._model is None:
+            name, registry = self.options.model, self.app.registry
+            self._model = registry.get(name) if name else registry.by_type("AccessToken")
+        return self._model
 
     def find_id(self, request: WebRequest) -> str | None:
         cookie = request.header("cookie")
