@@ -62,6 +62,7 @@ def swallow(sock: socket.socket) -> None:
 def main() -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(sys.argv[1])
+    Path(sys.argv[1]).chmod(0o777)  # nginx's workers have another user when it is started by root
     listener.listen(1024)
     while True:
         sock, _ = listener.accept()

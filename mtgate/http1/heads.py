@@ -11,6 +11,7 @@ and is of use only where bodies are. Both are bounded in entries and in the size
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,9 @@ from mtgate.http1.strict import (
 )
 
 V = TypeVar("V")
+
+_IDS = re.compile(rb"\r\nX-Request-Id: ([0-9A-Za-z._-]{1,128})\r\nTraceparent: ([0-9a-f-]{1,64})\r\n\r\n\Z")
+_IDS_BYTES = 256
 
 
 class Memo(Generic[V]):
@@ -67,11 +71,13 @@ class Memo(Generic[V]):
 class Fields:
     """One field block.
 
-    ``connection`` are the lower-case options of Connection. ``ordinary``: the body, if any, has a length, and
-    the connection is neither to be closed nor changed. Compared by identity: shared.
+    ``raw`` has the names as they were sent, ``headers`` in lower case. ``connection`` are the lower-case
+    options of Connection. ``ordinary``: the body, if any, has a length, and the connection is neither to be
+    closed nor changed. ``parsed`` is h11's own. Compared by identity: shared.
     """
 
     parsed: Any
+    raw: Headers
     headers: Headers
     framing: Framing
     connection: frozenset[bytes]
@@ -128,18 +134,27 @@ class RequestHeads:
         if known is not None:
             return known
         line_end = head.find(b"\r\n")
-        block = head[line_end + 1 :]
         start = check_request_line(head[:line_end], self.limits)
-        fields = self._blocks.get(block)
-        if fields is None or start.http_version != b"1.1" or start.authority is not None:
-            result = self._parse(head, block, start)
-        else:
-            if len(head) > self.limits.head_bytes:
-                raise Refusal(431, f"the head is longer than {self.limits.head_bytes} bytes")
-            event = _request(start, fields.parsed)
-            result = RequestHead(event.method, event.target, b"1.1", fields.framing.host, fields)
-        self._heads.put(head, result)
-        if fields is None:
+        tail = _ids_at_the_end(head)
+        if tail is None:
+            result = self._with_block(start, head, head[line_end + 1 :])
+            self._heads.put(head, result)
+            return result
+        at, ids = tail
+        result = self._with_block(start, head, head[line_end + 1 : at] + b"\r\n\r\n")
+        result.fields = _with_more(result.fields, ids)
+        return result
+
+    def _with_block(self, start: StartLine, head: bytes, block: bytes) -> RequestHead:
+        if len(head) > self.limits.head_bytes:
+            raise Refusal(431, f"the head is longer than {self.limits.head_bytes} bytes")
+        if start.http_version == b"1.1" and start.authority is None:
+            fields = self._blocks.get(block)
+            if fields is not None:
+                event = _request(start, fields.parsed)
+                return RequestHead(event.method, event.target, b"1.1", fields.framing.host, fields)
+        result = self._parse(start, block)
+        if start.http_version == b"1.1":
             self._blocks.put(block, result.fields)
         return result
 
@@ -152,8 +167,8 @@ class RequestHeads:
         self._heads.age()
         self._blocks.age()
 
-    def _parse(self, head: bytes, block: bytes, start: StartLine) -> RequestHead:
-        check_bytes(head, self.limits)
+    def _parse(self, start: StartLine, block: bytes) -> RequestHead:
+        check_bytes(block, self.limits)
         framing = check_fields(block)
         if start.http_version == b"1.1" and framing.host is None:
             raise Refusal(400, "no Host")
@@ -179,10 +194,10 @@ class ResponseHeads:
         known = self._heads.get(head)
         if known is not None:
             return known
-        check_bytes(head, self.limits)
         line_end = head.find(b"\r\n")
         status = check_status_line(head[:line_end])
         block = head[line_end + 1 :]
+        check_bytes(block, self.limits)
         framing = check_fields(block)
         if framing.chunked and status.http_version == b"1.0":
             raise Refusal(502, "Transfer-Encoding in an HTTP/1.0 response")
@@ -212,6 +227,33 @@ def _split_fields(block: bytes) -> Headers:
     return fields
 
 
+def _ids_at_the_end(head: bytes) -> tuple[int, Headers] | None:
+    """Where a head's last two lines begin, when they are the ids that a gateway puts there, and those fields.
+
+    They differ in every request, so that no block would ever be seen twice. Their alphabet is a small part of
+    what h11 takes for a value: its verdict on the block is the same with and without them.
+    """
+    at = head.rfind(b"\r\nX-Request-Id: ", -_IDS_BYTES)
+    match = _IDS.match(head, at) if at >= 0 else None
+    if match is None:
+        return None
+    return at, [(b"X-Request-Id", match[1]), (b"Traceparent", match[2])]
+
+
+def _with_more(fields: Fields, more: Headers) -> Fields:
+    lower = [(name.lower(), value) for name, value in more]
+    return Fields(
+        fields.parsed,
+        fields.raw + more,
+        fields.headers + lower,
+        fields.framing,
+        fields.connection,
+        fields.expects_continue,
+        fields.upgrade,
+        fields.ordinary,
+    )
+
+
 def _request(start: StartLine, headers: Any) -> h11.Request:
     """h11's verdict on a request; ``headers`` are pairs, or h11's own of an earlier verdict."""
     try:
@@ -234,7 +276,8 @@ def _response(status: StatusLine, headers: Headers) -> h11.Response | h11.Inform
 
 
 def _fields(event: h11.Request | h11.Response | h11.InformationalResponse, framing: Framing) -> Fields:
-    headers = [(name.lower(), value) for name, value in event.headers.raw_items()]
+    raw = event.headers.raw_items()
+    headers = [(name.lower(), value) for name, value in raw]
     options: set[bytes] = set()
     expects, upgrade = False, None
     for name, value in headers:
@@ -250,4 +293,4 @@ def _fields(event: h11.Request | h11.Response | h11.InformationalResponse, frami
     if b"upgrade" not in options:
         upgrade = None
     ordinary = not (framing.chunked or expects or upgrade or b"close" in options)
-    return Fields(event.headers, headers, framing, frozenset(options), expects, upgrade, ordinary)
+    return Fields(event.headers, raw, headers, framing, frozenset(options), expects, upgrade, ordinary)

@@ -85,15 +85,18 @@ def stray_byte(unfinished_head: bytes | bytearray, start: int) -> bool:
     return _STRAY_UNFINISHED.search(unfinished_head, max(start - 1, 0)) is not None
 
 
-def check_bytes(head: bytes, limits: HeadLimits) -> None:
-    """The rules that hold for heads of both directions: no bare CR, LF or NUL, no folding, limits."""
-    if len(head) > limits.head_bytes:
+def check_bytes(block: bytes, limits: HeadLimits) -> None:
+    """The rules that hold for blocks of both directions: no bare CR, LF or NUL, no folding, limits.
+
+    A block begins at the LF of the start line; the start lines have patterns of their own.
+    """
+    if len(block) > limits.head_bytes:
         raise Refusal(431, f"the head is longer than {limits.head_bytes} bytes")
-    if _STRAY.search(head):
+    if _STRAY.search(block, 1):
         raise Refusal(400, "control character, bare CR or bare LF in the head")
-    if _FOLDED.search(head):
+    if _FOLDED.search(block):
         raise Refusal(400, "folded line in the head")
-    if head.count(b"\n") - 2 > limits.fields:
+    if block.count(b"\n") - 2 > limits.fields:
         raise Refusal(431, f"more than {limits.fields} fields")
 
 

@@ -74,7 +74,7 @@ def _lines(fields: Fields, dropped: set[bytes]) -> list[bytes]:
     named = fields.connection - _PROTECTED if fields.connection else fields.connection
     return [
         b"%b: %b\r\n" % (raw, value)
-        for (raw, value), (name, _) in zip(fields.parsed.raw_items(), fields.headers, strict=True)
+        for (raw, value), (name, _) in zip(fields.raw, fields.headers, strict=True)
         if name not in dropped and name not in named
     ]
 

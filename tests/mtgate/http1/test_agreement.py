@@ -16,6 +16,7 @@ SEEDS = [
     b"GET /foo/x?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /foo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /foo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nT: u\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\nX-Request-Id: 0a-b\r\nTraceparent: 00-ab-cd-01\r\n\r\n",
     b"PUT http://b/foo HTTP/1.1\r\nHost: a\r\nConnection: close, X\r\nX: 1\r\nContent-Length: 0\r\n\r\n",
 ]
 #: Pieces that parsers have disagreed about.

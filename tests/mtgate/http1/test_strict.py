@@ -224,3 +224,34 @@ def test_responses(head: bytes, good: bool) -> None:
     else:
         with pytest.raises(Refusal):
             heads.parse(head)
+
+
+IDS = b"X-Request-Id: 0af7651916cd43dd\r\nTraceparent: 00-0af7651916cd43dd-b7ad6b7169203331-01\r\n"
+
+
+def test_ids_at_the_end_do_not_hide_a_known_block() -> None:
+    warm = RequestHeads(LIMITS)
+    plain = warm.parse(request(fields=HOST + b"X: y\r\n"))
+    got = warm.parse(request(fields=HOST + b"X: y\r\n" + IDS))
+    assert got.fields.parsed is plain.fields.parsed
+    assert got.fields.headers[:2] == plain.fields.headers
+    assert [name for name, _ in got.fields.headers[2:]] == [b"x-request-id", b"traceparent"]
+    assert got.fields.raw[2] == (b"X-Request-Id", b"0af7651916cd43dd")
+    alone = RequestHeads(LIMITS).parse(request(fields=HOST + b"X: y\r\n" + IDS))
+    assert alone.fields.headers == got.fields.headers
+
+
+@pytest.mark.parametrize("bad", [b"X : y\r\n", b"X: a\nb\r\n", b" X: y\r\n", b"Content-Length: +5\r\n"])
+def test_ids_at_the_end_do_not_hide_a_bad_block(bad: bytes) -> None:
+    with pytest.raises(Refusal):
+        RequestHeads(LIMITS).parse(request(fields=HOST + bad + IDS))
+
+
+def test_a_block_of_http10_is_not_taken_for_one_of_http11() -> None:
+    heads = RequestHeads(LIMITS)
+    block = HOST + b"Expect: 100-continue\r\nContent-Length: 1\r\n"
+    assert not heads.parse(request(b"POST / HTTP/1.0", block)).fields.expects_continue
+    assert heads.parse(request(b"POST / HTTP/1.1", block)).fields.expects_continue
+    heads.parse(request(b"GET / HTTP/1.0", b"X: y\r\n"))
+    with pytest.raises(Refusal):
+        heads.parse(request(b"GET / HTTP/1.1", b"X: y\r\n"))
