@@ -190,7 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
     except LoopbackError as error:
-        sys.stderr.write(f"{error.message}\n")
+        # what a client must not see (the driver's reason) is what the operator needs
+        sys.stderr.write(f"{error.__cause__ or error.message}\n")
         return EXIT_UNAVAILABLE if error.status == 503 else EXIT_FAILED
     sys.stdout.write(as_json(outcomes) if wants_json else as_text(outcomes, wish))
     return 0

@@ -49,6 +49,7 @@ def files() -> dict[str, str]:
     return {**found, "model-config.json": json.dumps(config), "datasources.json": json.dumps(sources)}
 
 
+#: No login: bcrypt runs in one of trio's own threads, which live on for ten idle seconds.
 REQUESTS = (
     ("POST", "/api/Shelves", {"name": "first"}),
     ("POST", "/api/Books", {"title": "one", "pages": 3, "shelfId": 1}),
@@ -61,7 +62,6 @@ REQUESTS = (
     ("PATCH", "/api/Books/1", {"pages": 4}),
     ("GET", "/api/Books/count", None),
     ("GET", "/api/Books/77", None),
-    ("POST", "/api/Users/login", {"email": "a@b.cd", "password": "x"}),
     ("DELETE", "/api/Books/1", None),
     ("GET", "/explorer/swagger.json", None),
 )
@@ -97,7 +97,7 @@ async def _serve_and_ask(folder: Path) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(worker.run, listener.dup())
             for number in range(ROUNDS):
-                await _ask(str(folder / "s"), REQUESTS if number % 10 == 0 else REQUESTS[:-3])
+                await _ask(str(folder / "s"), REQUESTS if number % 10 == 0 else REQUESTS[:-2])
             worker.stop()
 
 

@@ -112,7 +112,7 @@ class Worker:
             await self.app.emit("started")
             if self.app.jobs:
                 self.lifeline.say(notify.busy("scheduled jobs"))
-            self.lifeline.say(notify.READY)
+            self.lifeline.say(f"{notify.READY}\n{notify.status('serving')}")
             nursery.start_soon(self.heartbeat)
             nursery.start_soon(self.obey)
             nursery.start_soon(self.watch_signals)

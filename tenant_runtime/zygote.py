@@ -203,6 +203,7 @@ def run_worker() -> int:
 def run_tool(words: list[str]) -> int:
     """`python -m words…` in this process."""
     sys.argv = list(words)
+    sys.modules.pop(words[0], None)  # preloaded perhaps; runpy warns of a module that it runs twice
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     return 0
 

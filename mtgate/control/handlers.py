@@ -22,7 +22,7 @@ from mtgate.control import openapi, schema
 from mtgate.control.port import Supervising
 from mtgate.control.routes import SCHEMA_ACTIONS
 from mtgate.errors import BadRequest, Conflict, InvalidConfiguration, NotFound, UnknownTenant
-from mtgate.settings import Settings
+from mtgate.settings import Settings, TcpAddress
 from mtgate.tenantdir.apps import NewModel, add_model, copy_app, scaffold
 from mtgate.tenantdir.complaint import InvalidFile
 from mtgate.tenantdir.layout import is_tenant_id, tenant_id
@@ -65,6 +65,13 @@ class Handlers:
         self._settings = settings
         self._since = datetime.now(UTC)
 
+    async def run(self, name: str, call: Call) -> Answer:
+        """The operation of that name; a tenant in its outcome gets its address."""
+        answer: Answer = await getattr(self, name)(call)
+        if isinstance(answer, schema.Outcome) and answer.tenant is not None:
+            self._with_url(answer.tenant)
+        return answer
+
     def worker_pids(self) -> set[int]:
         """Process ids of all tenants' workers."""
         return {pid for status in self._supervisor.statuses() for pid in status.pids}
@@ -90,13 +97,22 @@ class Handlers:
         """The API's own description."""
         return openapi.document(mtgate_version())
 
+    def _with_url(self, status: schema.TenantStatus) -> schema.TenantStatus:
+        """Where the first TCP listener serves it."""
+        server = self._settings.server
+        address = next((one for one in server.addresses if isinstance(one, TcpAddress)), None)
+        if address is not None:
+            scheme = "https" if server.tls else "http"
+            status.url = f"{scheme}://{address}/{status.id}/"
+        return status
+
     async def list(self, call: Call) -> Answer:
         """All tenants by id."""
-        return sorted(self._supervisor.statuses(), key=lambda status: status.id)
+        return [self._with_url(status) for status in self._supervisor.statuses()]
 
     async def status(self, call: Call) -> Answer:
         """One tenant."""
-        return self._supervisor.status(call.id)
+        return self._with_url(self._supervisor.status(call.id))
 
     async def routes(self, call: Call) -> Answer:
         """What leads where."""

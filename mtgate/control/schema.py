@@ -50,7 +50,7 @@ class WorkerStatus(Body):
     started_at: datetime
     ready_at: datetime | None = None
     memory_bytes: int | None = None
-    """Memory that it shares with nobody, where the kernel tells."""
+    """Resident memory that is no file's; what it still shares with the zygote counts too."""
     status: str = ""
     """What it says of itself (``STATUS=``)."""
 

@@ -106,7 +106,7 @@ class ControlServer:
         """Run the operation, at most as long as the client wants to wait."""
         seconds = call.query.get("timeout_seconds", math.inf)
         with trio.move_on_after(seconds) as scope:
-            answer: Answer = await getattr(self._handlers, operation.name)(call)
+            answer: Answer = await self._handlers.run(operation.name, call)
         if scope.cancelled_caught:
             raise Timeout(
                 f"not finished after {seconds:g} s; the work goes on",

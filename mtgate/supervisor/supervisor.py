@@ -155,8 +155,13 @@ class Supervisor:
         """Notices folders that appear in or vanish from tenants/."""
         while True:
             await trio.sleep(SCAN_SECONDS)
-            if self._folder_mtime() != self._scanned_mtime:
+            if self._folder_mtime() == self._scanned_mtime:
+                continue
+            try:
                 await self._scan()
+            except OSError as error:
+                # a file system that is away for a moment is no reason to stop what runs
+                logger.error("%s cannot be scanned: %s", self._paths.tenants, error.strerror)
 
     async def shut_down(self) -> None:
         """Stops all workers, drained, in parallel; desired state stays as it is."""

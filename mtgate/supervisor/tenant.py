@@ -221,6 +221,7 @@ class Tenant:
     async def run_tool(self, arguments: list[str]) -> ToolResult:
         """Runs `python -m arguments…` as this tenant."""
         self.read_config()
+        await self._own_files()
         order = Order(self.id, self.directory, self.listener, 0, 0, self.config, self.wanted.uid)
         return await self._services.launcher.run_tool(order, arguments)
 
