@@ -96,7 +96,8 @@ class MemoryConnector:
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
         rows = self._matching(model, query.where)
-        rows = sort_rows(rows, query.order or self._default_order(model))
+        if len(rows) > 1:
+            rows = sort_rows(rows, query.order or self._default_order(model))
         near = near_conditions(query.where)
         if near:
             rows = select_near(rows, near)

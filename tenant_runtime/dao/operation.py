@@ -51,10 +51,10 @@ def where_context(model: ModelClass, options: Options) -> WhereContext:
     )
 
 
-def normalized(model: ModelClass, filter: Filter, options: Options) -> Filter:
+def normalized(model: ModelClass, filter: Filter, context: WhereContext, options: Options) -> Filter:
     """A client's filter, checked and normalised; prohibited conditions removed."""
     depth, prohibited = _query_limits(model, options)
-    return normalize(filter, where_context(model, options), depth, prohibited)
+    return normalize(filter, context, depth, prohibited)
 
 
 def sanitized_where(model: ModelClass, where: Filter, options: Options) -> Filter:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 async def find(model: ModelClass, filter: Filter, options: Options) -> list[Instance]:
     """Instances matching the filter, with what it includes. Hooks: access, loaded for each row."""
     source = model.source()
-    query = normalized(model, filter, options)
+    typing = where_context(model, options)
+    query = normalized(model, filter, typing, options)
     scope = model.definition.scope
     if scope:
         query = merge_query(query, scope, scope)
@@ -47,12 +48,12 @@ async def find(model: ModelClass, filter: Filter, options: Options) -> list[Inst
         raise _null_where(model)
     state: dict[str, Any] = {}
     notifying = options.get("notify") is not False
-    if notifying:
-        to_query(query, where_context(model, options))  # LoopBack complains before it asks the observers
+    if notifying and model.hooks.active("access"):
+        to_query(query, typing)  # LoopBack complains before it asks the observers
         context = await notify(model, "access", options, state, query=query)
         if context is not None:
             query = context.query
-    asked = to_query(query, where_context(model, options), options.get("partitionBy"))
+    asked = to_query(query, typing, options.get("partitionBy"))
     rows: list[Row]
     if not source.capabilities.geo and near_conditions(asked.where):
         rows = await _find_near(model, asked, options)
@@ -94,11 +95,25 @@ async def find_by_id(model: ModelClass, id: Any, filter: Filter, options: Option
     need_key(model)
     if id is None or id == "":
         raise LoopbackError("Model::findById requires the id argument")
+    if not filter and _is_plain(model) and not isinstance(id, dict | list):
+        asked = Query(where=tree(model, id_where(model, id), options), limit=1)
+        rows = await model.source().run("find", model.name, asked, transaction_of(options))
+        return model.load(rows[0]) if rows else None
     query: Filter = {"where": id_where(model, id)}
     for part in ("include", "fields"):
         if truthy(filter.get(part)):
             query[part] = filter[part]
     return await find_one(model, query, options)
+
+
+def _is_plain(model: ModelClass) -> bool:
+    """Whether nothing but the id can decide what is found: the short path of the most frequent request."""
+    return (
+        model.definition.scope is None
+        and model.id_name not in model.definition.hidden
+        and not model.hooks.active("access")
+        and not model.hooks.active("loaded")
+    )
 
 
 async def find_by_ids(model: ModelClass, ids: list[Any], filter: Filter, options: Options) -> list[Instance]:

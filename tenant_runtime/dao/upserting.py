@@ -246,7 +246,7 @@ async def find_or_create(
     """
     source, transaction = model.source(), transaction_of(options)
     state: dict[str, Any] = {}
-    query = normalized(model, {**filter, "limit": 1}, options)
+    query = normalized(model, {**filter, "limit": 1}, where_context(model, options), options)
     scope = model.definition.scope
     if scope:
         query = merge_query(query, scope, scope)

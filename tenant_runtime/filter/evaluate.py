@@ -146,20 +146,31 @@ def _between(expected: tuple[Any, Any]) -> Test:
     return lambda value: compare(value, low) >= 0 and compare(value, high) <= 0
 
 
+# The usual case first: a number or date against one of its own type needs none of JavaScript's rules.
+
+
 def _greater(expected: Any) -> Test:
-    return lambda value: compare(value, expected) > 0
+    kind = _ordered_kind(expected)
+    return lambda value: value > expected if type(value) is kind else compare(value, expected) > 0
 
 
 def _greater_or_equal(expected: Any) -> Test:
-    return lambda value: compare(value, expected) >= 0
+    kind = _ordered_kind(expected)
+    return lambda value: value >= expected if type(value) is kind else compare(value, expected) >= 0
 
 
 def _less(expected: Any) -> Test:
-    return lambda value: compare(value, expected) < 0
+    kind = _ordered_kind(expected)
+    return lambda value: value < expected if type(value) is kind else compare(value, expected) < 0
 
 
 def _less_or_equal(expected: Any) -> Test:
-    return lambda value: compare(value, expected) <= 0
+    kind = _ordered_kind(expected)
+    return lambda value: value <= expected if type(value) is kind else compare(value, expected) <= 0
+
+
+def _ordered_kind(expected: Any) -> type | None:
+    return type(expected) if type(expected) in (int, float, datetime) else None
 
 
 _TESTS: dict[str, Callable[[Any], Test]] = {

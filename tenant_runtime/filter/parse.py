@@ -44,12 +44,12 @@ def normalize(filter: Any, context: WhereContext, max_depth: int, prohibited: It
     if not isinstance(filter, dict):
         raise bad_request(f"The query filter {as_json(filter)} is not an object")
     result = dict(filter)
-    if truthy(result.get("limit")) or truthy(result.get("skip")) or truthy(result.get("offset")):
+    if any(name in filter and truthy(filter[name]) for name in ("limit", "skip", "offset")):
         result["limit"] = _limit(filter)
         result["skip"] = result["offset"] = _skip(filter)
-    if truthy(result.get("order")):
+    if "order" in result and truthy(result["order"]):
         result["order"] = normalize_order(result["order"])
-    if truthy(result.get("fields")):
+    if "fields" in result and truthy(result["fields"]):
         properties = list(context.definition.properties)
         result["fields"] = fields_to_list(result["fields"], properties, bool(context.definition.strict))
     return sanitize(result, max_depth, frozenset(prohibited)) or {}
@@ -110,14 +110,18 @@ def sanitize(value: Any, max_depth: int, prohibited: frozenset[str] = frozenset(
 def _sanitize(value: Any, key: str | None, level: int, max_depth: int, prohibited: frozenset[str]) -> Any:
     if level > max_depth:
         raise bad_request(f"The query object exceeds maximum depth {max_depth}", code="QUERY_OBJECT_TOO_DEEP")
+    level += 1
     if isinstance(value, dict):
-        return {
-            name: _sanitize(item, name, level + 1, max_depth, prohibited)
-            for name, item in value.items()
-            if item is not UNDEFINED and not (prohibited and is_prohibited(name, prohibited))
-        }
+        result = {}
+        for name, item in value.items():
+            if item is UNDEFINED or (prohibited and is_prohibited(name, prohibited)):
+                continue
+            if isinstance(item, dict | list) or level > max_depth or name in PATTERN_OPERATORS:
+                item = _sanitize(item, name, level, max_depth, prohibited)
+            result[name] = item
+        return result
     if isinstance(value, list):
-        return [_sanitize(item, None, level + 1, max_depth, prohibited) for item in value]
+        return [_sanitize(item, None, level, max_depth, prohibited) for item in value]
     if isinstance(value, str) and key in PATTERN_OPERATORS:
         return escape_broken(value)
     return value

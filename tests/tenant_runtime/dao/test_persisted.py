@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tenant_runtime.connectors.datasource import create_data_source
 from tenant_runtime.errors import LoopbackError, MultipleErrors
-from tenant_runtime.model.build import build
 from tenant_runtime.model.registry import Registry
+from tests.tenant_runtime.registries import registry_of
 
 CUSTOMER = {
     "name": "Customer",
@@ -24,19 +20,9 @@ ORDER = {
 }
 
 
-def make_registry(*models: dict[str, Any]) -> Registry:
-    registry = Registry()
-    source = create_data_source("db", {"connector": "memory"}, Path())
-    for source_json in models:
-        base = registry.models[source_json.get("base", "PersistedModel")].definition
-        registry.attach(registry.define(build(source_json, base)), source)
-    assert registry.resolve() == []
-    return registry
-
-
 @pytest.fixture
 def registry() -> Registry:
-    return make_registry(CUSTOMER, ORDER)
+    return registry_of(CUSTOMER, ORDER)
 
 
 async def test_create_coerces_and_numbers(registry: Registry) -> None:
