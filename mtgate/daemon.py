@@ -22,7 +22,7 @@ from mtgate import log, notify_socket
 from mtgate.control.roles import group_id
 from mtgate.control.server import control_server
 from mtgate.paths import Paths
-from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener
+from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
 from mtgate.sandbox import layers
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
 from mtgate.supervisor.desired import DesiredState
@@ -146,6 +146,7 @@ def proxy_feed(
     told = {
         **server.model_dump(exclude={"tls", "listen", "processes"}),
         "access_log": settings.log.access,
+        "error_pages": read_error_pages(Path(server.error_pages)) if server.error_pages else {},
         "sandbox": isolation.proxy_policy().to_json(),
     }
     return ProxyFeed(listeners, told, callbacks, processes=server.processes, certificates=certificates)

@@ -96,7 +96,7 @@ class ServerSettings(Strict):
     max_headers: Count = 100
     """More fields: 431."""
     max_body_bytes: Count | None = 10 * 1024 * 1024
-    """Larger: 413; a tenant's ``limits`` may say otherwise.."""
+    """Larger: 413; a tenant's ``limits`` may say otherwise."""
     max_connections: Count = 2000
     """Client connections of each proxy process."""
     max_requests_per_connection: Count = 10_000
@@ -105,6 +105,12 @@ class ServerSettings(Strict):
     """Addresses or networks whose ``X-Forwarded-*`` are believed; ``unix`` for Unix listeners."""
     proxy_protocol: bool = False
     """Expect the PROXY protocol (v1 or v2) on every listener."""
+    server_timing: bool = True
+    """Say in ``Server-Timing`` how long the tenant took."""
+    error_pages: str | None = None
+    """Folder with ``404.html``, ``503.html``, … and ``default.html`` for the gateway's own answers to
+    browsers.
+    """
     tls: list[Tls] = Field(default_factory=list)
     """Certificates; with at least one, TCP listeners speak TLS."""
 

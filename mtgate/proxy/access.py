@@ -6,6 +6,7 @@ In charge of: the forms of the access log. Must not know: where lines go. Pure: 
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ class Entry:
     user_agent: str
 
 
+_SECRETS = re.compile(r"([?&][^=&]*(?:token|password|secret|apikey|api_key)[^=&]*=)[^&]+", re.IGNORECASE)
+
+
+def without_secrets(target: str) -> str:
+    """LoopBack takes an access token in the query; it has no place in a log."""
+    return _SECRETS.sub(r"\1***", target) if "?" in target else target
+
+
 def _quoted(text: str) -> str:
     """No value can end its quotes or its line."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
@@ -40,7 +49,7 @@ def combined(entry: Entry, now: float) -> str:
     """The common combined form, then tenant, request id, duration, upstream time, retries, reason."""
     when = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
     upstream = "-" if entry.upstream_seconds is None else f"{entry.upstream_seconds:.4f}"
-    request = f"{entry.method} {_quoted(entry.target)} HTTP/{entry.http_version}"
+    request = f"{entry.method} {_quoted(without_secrets(entry.target))} HTTP/{entry.http_version}"
     return (
         f'{entry.client} - - [{when}] "{request}" {entry.status} {entry.sent_bytes} '
         f'"{_quoted(entry.referer) or "-"}" "{_quoted(entry.user_agent) or "-"}" '
@@ -56,7 +65,7 @@ def as_json(entry: Entry, now: float) -> str:
         "client": entry.client,
         "tenant": entry.tenant,
         "method": entry.method,
-        "target": entry.target,
+        "target": without_secrets(entry.target),
         "http_version": entry.http_version,
         "status": entry.status,
         "received_bytes": entry.received_bytes,

@@ -51,6 +51,15 @@ class Certificate:
     names: tuple[str, ...] = ()
 
 
+def read_error_pages(folder: Path) -> dict[str, str]:
+    """``404.html`` → ``{"404": …}``; what else is there is left alone. Raises OSError."""
+    return {
+        path.stem: path.read_text("utf-8")
+        for path in sorted(folder.glob("*.html"))
+        if path.stem == "default" or path.stem.isdigit()
+    }
+
+
 def _ignore(*_: Any) -> None:
     return
 

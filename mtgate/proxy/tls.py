@@ -113,7 +113,7 @@ class Certificates:
         for number, entry in enumerate(settings):
             context = default if number == 0 else _context()
             _load_pem(context, entry)
-            for name in entry.names:
+            for name in entry.names or _names_of(context, entry.certificate):
                 names[name.lower()] = context
         default.sni_callback = self._choose
         self.context, self._by_name = default, names
@@ -132,6 +132,28 @@ def _context() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _names_of(context: ssl.SSLContext, certificate: str) -> list[str]:
+    """The DNS names that the certificate is for: those that a client is shown who trusts just this one.
+
+    The ssl module reads a certificate's names at no other place. Empty for one that is not valid now.
+    """
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    trusting.load_verify_locations(cadata=certificate)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client, server = trusting.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
+    for end in (client, server, client):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError:
+            return []
+    shown = client.getpeercert() or {}
+    return [str(item[1]) for item in shown.get("subjectAltName", ()) if item[0] == "DNS"]
 
 
 def _load_pem(context: ssl.SSLContext, entry: TlsSettings) -> None:

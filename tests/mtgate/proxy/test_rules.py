@@ -339,6 +339,18 @@ def test_log_lines() -> None:
     assert (document["tenant"], document["retries"], document["referer"]) == ("foo", 1, None)
 
 
+@pytest.mark.parametrize(
+    ("target", "logged"),
+    [
+        ("/foo/x?access_token=abc&y=1", "/foo/x?access_token=***&y=1"),
+        ("/foo/x?y=1&newPassword=abc", "/foo/x?y=1&newPassword=***"),
+        ("/foo/token=abc", "/foo/token=abc"),
+    ],
+)
+def test_no_secret_is_logged(target: str, logged: str) -> None:
+    assert access.without_secrets(target) == logged
+
+
 # -- PROXY protocol
 
 V2 = SIGNATURE + b"\x21\x11\x00\x0c" + bytes([1, 2, 3, 4, 5, 6, 7, 8]) + b"\x00\x50\x01\xbb"
