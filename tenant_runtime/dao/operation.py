@@ -126,15 +126,16 @@ async def loaded(
 
 
 def storable(model: ModelClass, row: Row) -> Row:
-    """The row as a connector gets it: declared names only where the store has columns, no NaN."""
+    """The row as a connector gets it: declared names only where the store has columns.
+
+    NaN goes as it is: memory and SQLite make null of it, MySQL and PostgreSQL refuse it, as with the original.
+    """
     declared = model.codecs if not model.source().capabilities.dynamic_properties else None
     result = {}
     for name, value in row.items():
         if declared is not None and name not in declared:
             continue
-        if value is INVALID_DATE or (type(value) is float and value - value != 0):
-            value = None
-        result[name] = value
+        result[name] = None if value is INVALID_DATE else value
     return result
 
 
