@@ -128,7 +128,7 @@ async def loaded(
 def storable(model: ModelClass, row: Row) -> Row:
     """The row as a connector gets it: declared names only where the store has columns.
 
-    NaN goes as it is: memory and SQLite make null of it, MySQL and PostgreSQL refuse it, as with the original.
+    NaN goes as it is: memory and SQLite make null of it, the others refuse it, as with the original.
     """
     declared = model.codecs if not model.source().capabilities.dynamic_properties else None
     result = {}

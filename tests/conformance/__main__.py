@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.conformance.play import play
 from tests.conformance.replay import Result
-from tests.conformance.scenario import CONNECTORS, recorded
+from tests.conformance.scenario import CONNECTORS, STAND_INS, recorded
 from tests.servers.running import RunningServers
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--area", action="append", default=[])
-    parser.add_argument("--connector", action="append", default=[], choices=CONNECTORS)
+    parser.add_argument("--connector", action="append", default=[], choices=[*CONNECTORS, *STAND_INS])
     parser.add_argument("--scenario", action="append", default=[], metavar="GLOB")
     parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time")
     parser.add_argument("--keep", action="store_true", help="keep the tenants' folders (with worker.log)")
@@ -65,7 +65,7 @@ def main() -> int:
         return 2
     servers = RunningServers.joined()
     try:
-        servers.start({connector for _, connector in chosen} - {"memory"})
+        servers.start({connector for _, connector in chosen} - {"memory", "sqlite3"})
         with ThreadPoolExecutor(options.jobs) as pool:
             results = []
             for result in pool.map(lambda one: play(*one, servers, keep=options.keep), chosen):

@@ -48,6 +48,9 @@ def databases(scenario: Scenario, connector: str, servers: RunningServers) -> tu
     if connector == "memory":
         sources = scenario.files["datasources.json"]
         return {name: {"connector": "memory"} for name in sources}, lambda: None
+    if connector == "sqlite3":  # files in the tenant's own folder
+        names = scenario.databases(connector)
+        return {name: {"connector": "sqlite3", "file": f"{name}.db"} for name in names}, lambda: None
     server = servers.get(connector)
     settings = {
         name: {**server.new_database(), "connectionLimit": 1} for name in scenario.databases(connector)

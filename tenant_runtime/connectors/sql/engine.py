@@ -47,6 +47,12 @@ ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SE
 TRANSACTION_CONNECTIONS = 10
 
 
+_ADVANCE_SEQUENCE = """
+SELECT setval(s, %s) FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS s) AS sequence
+WHERE s IS NOT NULL AND coalesce(pg_sequence_last_value(s), 0) < %s
+"""
+
+
 class SqlTransaction:
     """A transaction and the connection that it has for itself. One of the two ends must be called."""
 
@@ -194,9 +200,18 @@ class SqlConnector:
         given = row.get(ids[0]) if ids else None
         if self.name == "postgresql" and ids:
             stored = self._run(made, tx, lambda cursor: made[0].rows(cursor.fetchall()))
+            if mapping.serial and isinstance(given, int):
+                self._advance_sequence(mapping, given, tx)
             return stored[0][ids[0]] if stored else given
         last = self._run(made, tx, lambda cursor: cursor.lastrowid)
         return given if given is not None or mapping.serial is None else last
+
+    def _advance_sequence(self, mapping: Mapping, id: int, tx: Transaction | None) -> None:
+        """After a row with an id of the client's own the next made one follows it, as on the other stores."""
+        column = mapping.columns[mapping.serial or ""].name
+        with self.connection(tx) as connection:
+            parameters = (id, ddl.table_of(mapping), column, id)
+            self.run_on(connection, _ADVANCE_SEQUENCE, parameters).fetchall()
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
         made = self._compiler.select(self._mapping(model), query)

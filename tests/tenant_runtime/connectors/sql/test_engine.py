@@ -207,6 +207,13 @@ def test_duplicates_are_the_clients_fault(connect: Make) -> None:
     assert (error.status, error.code, str(error)) == expected[connector.name]
 
 
+def test_made_ids_follow_given_ones(connect: Make) -> None:
+    connector = connect(CELL)
+    assert connector.create("Cell", {"id": 5}) == 5
+    assert connector.create("Cell", {"id": 3}) == 3
+    assert connector.create("Cell", {}) == 6
+
+
 def test_transactions(connect: Make) -> None:
     connector = connect(CELL)
     tx = connector.begin()
