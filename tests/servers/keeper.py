@@ -24,6 +24,7 @@ def main(kind: str, folder: Path, owner_pid: int) -> int:
     if os.fork():
         return 0
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())  # whatever whoever started us had blocked
     (folder / "keeper.pid").write_text(str(os.getpid()))
     server = KINDS[kind](folder)
     reader, writer = os.pipe()
