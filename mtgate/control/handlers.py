@@ -19,6 +19,7 @@ import trio
 from pydantic import BaseModel
 
 from mtgate.control import openapi, schema
+from mtgate.control.memory import measure
 from mtgate.control.port import Supervising
 from mtgate.control.routes import SCHEMA_ACTIONS
 from mtgate.errors import BadRequest, Conflict, InvalidConfiguration, NotFound, UnknownTenant
@@ -108,11 +109,15 @@ class Handlers:
 
     async def list(self, call: Call) -> Answer:
         """All tenants by id."""
-        return [self._with_url(status) for status in self._supervisor.statuses()]
+        statuses = [self._with_url(status) for status in self._supervisor.statuses()]
+        await trio.to_thread.run_sync(measure, statuses)
+        return statuses
 
     async def status(self, call: Call) -> Answer:
         """One tenant."""
-        return self._with_url(self._supervisor.status(call.id))
+        status = self._with_url(self._supervisor.status(call.id))
+        await trio.to_thread.run_sync(measure, [status])
+        return status
 
     async def routes(self, call: Call) -> Answer:
         """What leads where."""

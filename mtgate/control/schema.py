@@ -50,7 +50,7 @@ class WorkerStatus(Body):
     started_at: datetime
     ready_at: datetime | None = None
     memory_bytes: int | None = None
-    """Resident memory that is no file's; what it still shares with the zygote counts too."""
+    """Memory that it shares with nobody; null where there are too many processes to measure."""
     status: str = ""
     """What it says of itself (``STATUS=``)."""
 

@@ -5,9 +5,6 @@ In charge of: turning units and workers into the control API's bodies. Must not 
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from mtgate.control.schema import TenantStatus, WorkerStatus
 from mtgate.supervisor.tenant import Tenant
 from mtgate.supervisor.unit import State
@@ -48,15 +45,5 @@ def _worker_status(worker: Worker, tenant: Tenant) -> WorkerStatus:
         state="deactivating" if worker in tenant.retiring else state.value,
         started_at=worker.started_at,
         ready_at=worker.ready_at,
-        memory_bytes=_own_memory(worker.process.pid),
         status=worker.status,
     )
-
-
-def _own_memory(pid: int) -> int | None:
-    """Resident memory that is no file's (proc(5), statm); cheap, where smaps would cost milliseconds."""
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
