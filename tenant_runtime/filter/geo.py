@@ -39,7 +39,7 @@ def select_near(rows: list[dict[str, Any]], conditions: Sequence[Compare]) -> li
     results: list[tuple[float, dict[str, Any]]] = []
     for condition in conditions:
         near = condition.value
-        origin = to_geopoint(near["near"])
+        origin: dict[str, Any] | None = None  # a bad point is no error where no row has one to compare with
         unit = near.get("unit") or "miles"
         maximum, minimum = _bound(near.get("maxDistance")), _bound(near.get("minDistance"))
         key = condition.path.rpartition(".")[2]
@@ -47,6 +47,7 @@ def select_near(rows: list[dict[str, Any]], conditions: Sequence[Compare]) -> li
             point = row.get(key)
             if not point:
                 continue
+            origin = origin or to_geopoint(near["near"])
             away = distance(origin, to_geopoint(point), unit)
             if not ((minimum and away < minimum) or (maximum and away > maximum)):
                 results.append((away, row))

@@ -22,8 +22,9 @@ from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_number, 
 from tenant_runtime.model.types import to_geopoint
 
 MAX_SAFE_INTEGER = 2**53 - 1
-INTEGER_TEXT = re.compile(r"-?[0-9]+\Z")
+INTEGER_TEXT = re.compile(r"-?(?:[0-9]|[1-9][0-9]*)\Z")  # "01" is a text
 FLOAT_TEXT = re.compile(r"-?[0-9]*\.[0-9]+\Z")
+MILLISECONDS_TEXT = re.compile(r"-?[0-9]+\Z")
 
 Convert = Callable[[Any], Any]
 
@@ -86,7 +87,7 @@ def any_sloppy(value: Any) -> Any:
         number = int(value)
         return number if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER else value
     if FLOAT_TEXT.match(value):
-        return float(value)
+        return to_number(value)
     if looks_like_object(value) or looks_like_array(value):
         try:
             return orjson.loads(value)
@@ -163,8 +164,8 @@ def date_sloppy(value: Any) -> Any:
     """Digits are milliseconds since 1970, so that ``?from=0`` means what it says."""
     if value == "":
         return UNDEFINED
-    if isinstance(value, str) and INTEGER_TEXT.match(value):
-        return date_typed(int(value))
+    if isinstance(value, str) and MILLISECONDS_TEXT.match(value):
+        return date_typed(to_number(value))
     return date_typed(value)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tenant_runtime.errors import LoopbackError
-from tenant_runtime.model.javascript import UNDEFINED, iso_text
+from tenant_runtime.model.javascript import UNDEFINED, iso_text, to_text
 from tenant_runtime.remoting.coercion import ArgumentOptions, Converter, Factories, converter_for
 from tenant_runtime.remoting.context import RemotingContext, current_context
 from tenant_runtime.remoting.hooks import RemoteHooks, run_hooks, settle
@@ -162,7 +162,7 @@ class BoundMethod:
         try:
             ctx.instance = await self.model.find_by_id(id, None, ctx.options)
             if ctx.instance is None:
-                message = f"could not find a model with id {ctx.request.params.get('id')}"
+                message = f"could not find a model with id {to_text(id)}"
                 raise LoopbackError(message, status=404, code="MODEL_NOT_FOUND")
         except Exception as error:
             ctx.constructor_error = error

@@ -16,12 +16,12 @@ from uuid import UUID
 
 import orjson
 
-from tenant_runtime.model.javascript import iso_text
+from tenant_runtime.model.javascript import iso_text, normalize_number
 
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
-#: A number that orjson reads as float: worth a look for 1.0, which JavaScript calls 1.
-FRACTION_OR_EXPONENT = re.compile(rb"[0-9](?:\.[0-9]|[eE][-+0-9])")
+#: A number that JavaScript may hold otherwise: 1.0 is 1 there, 2**53 + 1 is 2**53.
+UNLIKE_JAVASCRIPT = re.compile(rb"[0-9](?:\.[0-9]|[eE][-+0-9]|[0-9]{15})")
 
 
 def default(value: Any) -> Any:
@@ -62,23 +62,23 @@ def dumps_slowly(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """Raises ValueError with the parser's message. ``1.0`` becomes 1, as it is one number in JavaScript."""
+    """Raises ValueError with the parser's message. Numbers are those that JavaScript would hold."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         value = json.loads(data, parse_constant=refuse_constant)
-    return whole_numbers(value) if FRACTION_OR_EXPONENT.search(data) else value
+    return javascript_numbers(value) if UNLIKE_JAVASCRIPT.search(data) else value
 
 
 def refuse_constant(name: str) -> Any:
     raise ValueError(f"Unexpected token {name[0]} in JSON")
 
 
-def whole_numbers(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+def javascript_numbers(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return normalize_number(value)
     if isinstance(value, dict):
-        return {key: whole_numbers(item) for key, item in value.items()}
+        return {key: javascript_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [whole_numbers(item) for item in value]
+        return [javascript_numbers(item) for item in value]
     return value

@@ -98,7 +98,7 @@ class RestAdapter:
         if matched is None:
             if not self.handles_unknown_paths:
                 return await next(request)
-            query = f"?{request.query_string}" if request.query_string else ""
+            query = f"?{request.query_string}" if "?" in request.original_url else ""
             raise not_found(
                 f'Shared class "{routes.name}" has no method handling {request.method} {below}{query}'
             )
