@@ -34,6 +34,7 @@ class Registry:
         self.warnings: list[str] = []
         #: The tenant's switch for what LoopBack gets plainly wrong (docs/compatibility.md).
         self._anonymous: dict[str, ModelClass] = {}
+        self._attached: dict[str, ModelClass] = {}  # in the order of attaching
         for definition in root_definitions().values():
             self.define(definition)
 
@@ -65,6 +66,7 @@ class Registry:
     def attach(self, model: ModelClass, data_source: DataSource) -> None:
         """Let the model live in that data source. A generated id takes the store's type."""
         model.data_source = data_source
+        self._attached[model.name] = model
         data_source.models[model.name] = model
         identity = model.definition.id_name
         prop = model.definition.properties.get(identity) if identity else None
@@ -78,10 +80,7 @@ class Registry:
 
     def resolve(self) -> list[str]:
         """Set up relations and scopes, tell the connectors; returns warnings. May be called again."""
-        warnings: list[str] = []
-        for model in tuple(self.models.values()):
-            if model.data_source is not None:
-                warnings += define_relations(model, self)
+        warnings = define_relations(tuple(self._attached.values()), self)
         for model in self.models.values():
             define_scopes(model)
             model.prepare()

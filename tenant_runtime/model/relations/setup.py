@@ -7,7 +7,7 @@ Must not know: stores, HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +27,34 @@ if TYPE_CHECKING:
     from tenant_runtime.model.registry import Registry
 
 
-def define_relations(model: ModelClass, registry: Registry) -> list[str]:
-    """Resolve the model's relations that can be; warnings for those whose target is missing or unattached."""
-    warnings = []
-    for definition in model.definition.relations.values():
-        if definition.name in model.relations:
-            continue
-        missing = _missing(definition, registry)
-        if missing:
-            place = model.definition.source or model.name
-            warnings.append(f"{place}: the relation {definition.name} is left out: {missing}")
-        else:
-            _MAKERS[definition.kind](model, definition, registry)
-    return warnings
+def define_relations(models: Iterable[ModelClass], registry: Registry) -> list[str]:
+    """Resolve relations in the order in which models were attached; warnings for those that cannot be.
+
+    As the original: a model's relations are set up when it is attached; one whose target comes later waits
+    until the target's own are. The order names join models and places foreign keys among the columns.
+    """
+    attached: set[str] = set()
+    waiting: list[tuple[ModelClass, RelationDefinition]] = []
+    for model in models:
+        attached.add(model.name)
+        mine = [(model, definition) for definition in model.definition.relations.values()]
+        for owner, definition in (*mine, *waiting):
+            if definition.name not in owner.relations and _targets(definition, registry) <= attached:
+                _MAKERS[definition.kind](owner, definition, registry)
+        waiting = [pair for pair in (*waiting, *mine) if pair[1].name not in pair[0].relations]
+    return [_left_out(model, definition, registry) for model, definition in waiting]
+
+
+def _targets(definition: RelationDefinition, registry: Registry) -> set[str]:
+    """Names of the models that must be attached; one that is not there is named as it is written."""
+    wanted = [str(name) for name in (definition.model, definition.raw.get("through")) if name]
+    found = ((name, registry.find_ignoring_case(name)) for name in wanted)
+    return {model.name if model else name for name, model in found}
+
+
+def _left_out(model: ModelClass, definition: RelationDefinition, registry: Registry) -> str:
+    place = model.definition.source or model.name
+    return f"{place}: the relation {definition.name} is left out: {_missing(definition, registry)}"
 
 
 def _missing(definition: RelationDefinition, registry: Registry) -> str | None:
