@@ -21,6 +21,7 @@ from tenant_runtime.connectors.datasource import create_data_source
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.mixins.catalogue import apply_mixin
 from tenant_runtime.model.build import build, configure
+from tenant_runtime.model.declared import enforce
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.remoting.hooks import settle
 from tenant_runtime.remoting.publish import WHEN, share, switches_for
@@ -64,7 +65,20 @@ async def load_models(root: Path, environment: str | None = None) -> tuple[App, 
         raise files.located(error) from error.__cause__
     for warning in app.registry.resolve():
         files.warn(warning)
+    enforce_validations(app, files)
     return app, files
+
+
+def enforce_validations(app: App, files: AppFiles) -> None:
+    """With the setting ``enforceValidations``: what LoopBack 3 reads from model files and ignores."""
+    if not app.get("enforceValidations"):
+        return
+    files.warnings = [warning for warning in files.warnings if warning.pointer != "/validations"]
+    for model in app.registry.models.values():
+        try:
+            enforce(model)
+        except ConfigurationError as error:
+            raise files.located(error) from error
 
 
 def apply_settings(app: App, files: AppFiles) -> None:

@@ -369,7 +369,7 @@ def _warn_keys(source: Json, warn: Warn) -> None:
             elif key not in KNOWN_KEYS and (suggestion := _suggest(key, KNOWN_KEYS)):
                 warn(f'unknown key "{key}"{suggestion}', f"{pointer}/{key}")
     if source.get("validations"):
-        warn("LoopBack 3 ignores validations in JSON", "/validations")
+        warn("ignored, as in LoopBack 3, unless config.json has enforceValidations", "/validations")
 
 
 def _check_strict(definition: ModelDefinition, warn: Warn) -> None:

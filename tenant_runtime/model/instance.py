@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tenant_runtime.dao import deleting, updating, validating
+from tenant_runtime.model.call_options import current_options
 from tenant_runtime.model.javascript import UNDEFINED, to_json_value
 
 if TYPE_CHECKING:
@@ -157,26 +158,26 @@ class Instance:
 
     async def save(self, options: Options = None) -> Instance:
         """Create or update the stored object. Hooks: before save, persist, loaded, after save."""
-        return await updating.save(self, options or {})
+        return await updating.save(self, current_options(options))
 
     async def patch_attributes(self, data: dict[str, Any], options: Options = None) -> Instance:
-        return await updating.patch_attributes(self, data, options or {})
+        return await updating.patch_attributes(self, data, current_options(options))
 
     async def replace_attributes(self, data: dict[str, Any], options: Options = None) -> Instance:
-        return await updating.replace_by_id(self._model, self.id, data, options or {})
+        return await updating.replace_by_id(self._model, self.id, data, current_options(options))
 
     async def update_attribute(self, name: str, value: Any, options: Options = None) -> Instance:
-        return await updating.patch_attributes(self, {name: value}, options or {})
+        return await updating.patch_attributes(self, {name: value}, current_options(options))
 
     async def delete(self, options: Options = None) -> dict[str, int]:
-        return await deleting.delete_instance(self, options or {})
+        return await deleting.delete_instance(self, current_options(options))
 
     async def reload(self) -> Instance | None:
         return await self._model.find_by_id(self.id)
 
     async def is_valid(self, options: Options = None) -> bool:
         """Run the validators; what they said is in ``errors`` (False when all is well)."""
-        return await validating.is_valid(self, options or {})
+        return await validating.is_valid(self, current_options(options))
 
     def relation(self, name: str) -> RelationScope:
         """What the relation offers on this instance."""

@@ -17,6 +17,7 @@ import inflection
 from tenant_runtime.dao import creating, deleting, reading, updating, upserting
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model import construct
+from tenant_runtime.model.call_options import current_options
 from tenant_runtime.model.definition import ModelDefinition, Property
 from tenant_runtime.model.hooks import Hooks, Observer
 from tenant_runtime.model.instance import Instance
@@ -240,39 +241,43 @@ class ModelClass:
     async def create(self, data: Any = None, options: Options = None) -> Any:
         """One object, or a list of them; of a list all are tried, failures raise afterwards."""
         if isinstance(data, list):
-            return await creating.create_many(self, data, options or {})
-        return await creating.create(self, data if data is not None else {}, options or {})
+            return await creating.create_many(self, data, current_options(options))
+        return await creating.create(self, data if data is not None else {}, current_options(options))
 
     async def find(self, filter: Filter = None, options: Options = None) -> list[Instance]:
-        return await reading.find(self, filter or {}, options or {})
+        return await reading.find(self, filter or {}, current_options(options))
 
     async def find_one(self, filter: Filter = None, options: Options = None) -> Instance | None:
-        return await reading.find_one(self, filter or {}, options or {})
+        return await reading.find_one(self, filter or {}, current_options(options))
 
     async def find_by_id(self, id: Any, filter: Filter = None, options: Options = None) -> Instance | None:
-        return await reading.find_by_id(self, id, filter or {}, options or {})
+        return await reading.find_by_id(self, id, filter or {}, current_options(options))
 
     async def find_by_ids(
         self, ids: list[Any], filter: Filter = None, options: Options = None
     ) -> list[Instance]:
-        return await reading.find_by_ids(self, ids, filter or {}, options or {})
+        return await reading.find_by_ids(self, ids, filter or {}, current_options(options))
 
     async def exists(self, id: Any, options: Options = None) -> bool:
-        return await reading.exists(self, id, options or {})
+        return await reading.exists(self, id, current_options(options))
 
     async def count(self, where: Filter = None, options: Options = None) -> int:
-        return await reading.count(self, where or {}, options or {})
+        return await reading.count(self, where or {}, current_options(options))
 
     async def patch_or_create(self, data: Any = None, options: Options = None) -> Instance:
-        return await upserting.patch_or_create(self, data if data is not None else {}, options or {})
+        return await upserting.patch_or_create(
+            self, data if data is not None else {}, current_options(options)
+        )
 
     async def replace_or_create(self, data: Any = None, options: Options = None) -> Instance:
-        return await upserting.replace_or_create(self, data if data is not None else {}, options or {})
+        return await upserting.replace_or_create(
+            self, data if data is not None else {}, current_options(options)
+        )
 
     async def upsert_with_where(
         self, where: dict[str, Any], data: dict[str, Any], options: Options = None
     ) -> Instance:
-        return await upserting.upsert_with_where(self, where, data, options or {})
+        return await upserting.upsert_with_where(self, where, data, current_options(options))
 
     async def find_or_create(
         self, filter: Filter, data: dict[str, Any] | None = None, options: Options = None
@@ -280,7 +285,7 @@ class ModelClass:
         """With one argument that is the data, and what is looked for."""
         if data is None:
             data, filter = filter or {}, {"where": dict(filter or {})}
-        return await upserting.find_or_create(self, filter or {}, data, options or {})
+        return await upserting.find_or_create(self, filter or {}, data, current_options(options))
 
     async def update_all(
         self, where: Filter, data: dict[str, Any] | None = None, options: Options = None
@@ -288,16 +293,16 @@ class ModelClass:
         """With one argument that is the data, for every object."""
         if data is None:
             where, data = {}, where or {}
-        return await updating.update_all(self, where, data, options or {})
+        return await updating.update_all(self, where, data, current_options(options))
 
     async def replace_by_id(self, id: Any, data: dict[str, Any], options: Options = None) -> Instance:
-        return await updating.replace_by_id(self, id, data, options or {})
+        return await updating.replace_by_id(self, id, data, current_options(options))
 
     async def destroy_all(self, where: Filter = None, options: Options = None) -> dict[str, int]:
-        return await deleting.destroy_all(self, where or {}, options or {})
+        return await deleting.destroy_all(self, where or {}, current_options(options))
 
     async def delete_by_id(self, id: Any, options: Options = None) -> dict[str, int]:
-        return await deleting.delete_by_id(self, id, options or {})
+        return await deleting.delete_by_id(self, id, current_options(options))
 
     async def begin_transaction(self, options: Any = None) -> TransactionHandle:
         """A transaction for ``options["transaction"]``; ``options`` is the isolation level or holds it."""

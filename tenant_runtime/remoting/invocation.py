@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tenant_runtime.errors import LoopbackError
+from tenant_runtime.model.call_options import call_options
 from tenant_runtime.model.javascript import UNDEFINED, iso_text, to_text
 from tenant_runtime.remoting.coercion import ArgumentOptions, Converter, Factories, converter_for
 from tenant_runtime.remoting.context import RemotingContext, current_context
@@ -114,7 +115,7 @@ class BoundMethod:
             ctx.args[argument.name] = argument.value(ctx, is_json)
         if not self.method.is_static:
             await self.load_instance(ctx)
-        token = current_context.set(ctx)
+        token, options_token = current_context.set(ctx), call_options.set(ctx.options)
         try:
             if self.method.rest_before is not None:
                 await settle(self.method.rest_before(ctx))
@@ -128,6 +129,7 @@ class BoundMethod:
                 await settle(self.method.rest_after(ctx))
         finally:
             current_context.reset(token)
+            call_options.reset(options_token)
 
     async def run(self, ctx: RemotingContext, hooks: RemoteHooks) -> None:
         authorize: Authorize | None = self.app.authorize

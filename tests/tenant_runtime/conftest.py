@@ -46,13 +46,20 @@ class Reply:
 
 
 class Client:
-    """Calls an app's paths below ``/api``; ``token`` is sent as it stands in Authorization."""
+    """Calls an app's paths below ``/api`` or ``below``; ``token`` is sent as it stands in Authorization."""
 
     def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(
-        self, method: str, path: str, data: Any = None, *, token: str | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        data: Any = None,
+        *,
+        token: str | None = None,
+        below: str = "/api",
+        **headers: str,
     ) -> Reply:
         fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         raw = b"" if data is None else data if isinstance(data, bytes) else json.dumps(data).encode()
@@ -68,7 +75,7 @@ class Client:
             return pieces.pop() if pieces else b""
 
         body = Body(len(raw), receive)
-        target = path if path.startswith("/api") else "/api" + path
+        target = path if path.startswith("/api") else below + path
         response = await self.app.handle(Request(method, target, fields, "1.1", body, None, "127.0.0.1"))
         content = response.body
         if not isinstance(content, bytes):
