@@ -21,7 +21,8 @@ _ISO = re.compile(
     re.ASCII,
 )
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_TOKEN = re.compile(r"\d+|[A-Za-z]+|\s+|.", re.ASCII | re.DOTALL)
+#: Everything from "A" on belongs to words, brackets and accented letters too (V8 ``ReadWord``).
+_TOKEN = re.compile(r"\d+|[A-\U0010ffff]+|\s+|.", re.ASCII | re.DOTALL)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES = {
     "z": 0,
@@ -136,7 +137,7 @@ class _Lenient:
         if _DIGITS.fullmatch(token):
             self.number_read = True
             return self.take_number(token)
-        if token.isalpha() and token.isascii():
+        if token[0] >= "A":
             return self.take_word(token.lower())
         if token in "+-" and (self.time or (self.zone_hour == 0 and self.zone_minute == 0)):
             return self.take_offset(token)

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_number, to_text
 from tenant_runtime.model.types import to_geopoint
+from tenant_runtime.remoting.json import loads
 
 MAX_SAFE_INTEGER = 2**53 - 1
 INTEGER_TEXT = re.compile(r"-?(?:[0-9]|[1-9][0-9]*)\Z")  # "01" is a text
@@ -51,8 +50,8 @@ def refused(message: str) -> LoopbackError:
 
 def parse_json(text: str, kind: str) -> Any:
     try:
-        return orjson.loads(text)
-    except ValueError:
+        return loads(text.encode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
         raise refused(f"Cannot parse JSON-encoded {kind} value.") from None
 
 
@@ -90,8 +89,8 @@ def any_sloppy(value: Any) -> Any:
         return to_number(value)
     if looks_like_object(value) or looks_like_array(value):
         try:
-            return orjson.loads(value)
-        except ValueError:
+            return loads(value.encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
             return value
     return value
 

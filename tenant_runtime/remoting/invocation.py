@@ -54,9 +54,12 @@ class BoundArgument:
         else:
             raw, sloppy = self.special(ctx, is_json)
         value = self.converter.sloppy(raw) if sloppy else self.converter.typed(raw)
-        if self.argument.required and (value is UNDEFINED or value is None or value == ""):
-            raise LoopbackError(f"{self.name} is a required argument", status=400)
         return None if value is UNDEFINED else value
+
+    def check(self, value: Any) -> None:
+        """Once hooks have run, what is required must be there."""
+        if value is None or value == "":
+            raise LoopbackError(f"{self.name} is a required argument", status=400)
 
     def look_up(self, ctx: RemotingContext, is_json: bool) -> tuple[Any, bool]:
         """By name: path, body, query, header. Only what a JSON body gave keeps its type."""
@@ -108,6 +111,8 @@ class BoundMethod:
             for argument in method.accepts
         ]
 
+        self.required = [argument for argument in self.arguments if argument.argument.required]
+
     async def call(self, ctx: RemotingContext, is_json: bool) -> None:
         """Leaves the outcome in ``ctx.result``; raises what the caller must turn into an error response."""
         ctx.options = self.make_options(ctx)
@@ -140,6 +145,8 @@ class BoundMethod:
         before = hooks.find("before", self.string_name)
         if before:
             await run_hooks(before, ctx)
+        for argument in self.required:
+            argument.check(ctx.args.get(argument.name))
         assert self.method.function is not None, f"{self.string_name} has no function"
         try:
             value = await self.method.function(ctx)
@@ -160,8 +167,9 @@ class BoundMethod:
 
     async def load_instance(self, ctx: RemotingContext) -> None:
         """For a method of an instance; its absence is told only to those who may call the method."""
-        id = ID_ARGUMENT.value(ctx, is_json=False)
         try:
+            id = ID_ARGUMENT.value(ctx, is_json=False)
+            ID_ARGUMENT.check(id)
             ctx.instance = await self.model.find_by_id(id, None, ctx.options)
             if ctx.instance is None:
                 message = f"could not find a model with id {to_text(id)}"
