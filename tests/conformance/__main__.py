@@ -34,6 +34,9 @@ def show(result: Result, verbose: bool) -> None:
     print(f"{mark:4} {result.scenario.id:36} {result.connector:8} {passed}/{passed + failed}")
     if result.trouble:
         print("     " + result.trouble.rstrip().replace("\n", "\n     "))
+    for step in result.steps:
+        if step.on_purpose and not step.passed:
+            print(f"   step {step.number} differs on purpose (docs/compatibility.md): {step.request}")
     shown = result.failed_steps if verbose else result.failed_steps[:1]
     for step in shown:
         print(f"   step {step.number}: {step.request}")

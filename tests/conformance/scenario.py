@@ -37,6 +37,9 @@ DIFFERENT = {
     "where-bracket-vehicles": {"postgresql": "like sees case"},
 }
 
+#: Steps (from 1) that differ from the original on every connector, listed in docs/compatibility.md.
+ON_PURPOSE = {"http-cors-default": {2}, "http-not-found": {27}, "swagger-acl": {3}}
+
 #: Users' authentication on, and a status at ``/``: those of a new application.
 BOOT_SCRIPTS = {name: text for name, text in application().items() if name.startswith("boot/")}
 
