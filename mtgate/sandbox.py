@@ -84,9 +84,10 @@ class Policy:
 
 def enter(policy: Policy, parent: int) -> None:
     """Closes the sandbox around this process; there is no way back. OSError says which step failed."""
-    _limit(policy)
     if policy.user_namespace:
         _enter_user_namespace()
+    # only now: a namespace takes the limit of the moment over for all processes that its user has outside
+    _limit(policy)
     if policy.mounts:
         mask = os.umask(0o022)  # the way to what is kept must be open to the uid that comes later
         _make_mounts_private(policy)
