@@ -361,7 +361,7 @@ def main() -> None:
                 for peer in running:
                     results[peer.name].append(run_wrk(peer, case, arguments.seconds, folder))
             lines += table(case, results)
-            print("\n".join(lines[-len(results) - 4 :]), flush=True)
+            print("\n".join(lines[-len(results) - 3 :]), flush=True)
     finally:
         for peer in chosen:
             peer.stop()

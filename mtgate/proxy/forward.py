@@ -53,6 +53,7 @@ class Exchange:
     """One exchange. Made with the client's side; ``run`` needs a tenant that has admitted it."""
 
     __slots__ = (
+        "_admitted",
         "_body",
         "_client",
         "_forwarding",
@@ -64,6 +65,7 @@ class Exchange:
         "_pump_fault",
         "_socket",
         "_stall",
+        "_streaming",
         "_target",
         "_tenant",
         "received_bytes",
@@ -91,6 +93,8 @@ class Exchange:
         self._pump_fault: Exception | None = None
         self._body = b""
         self._keep = False
+        self._admitted = True
+        self._streaming = False
 
     @property
     def retries(self) -> int:
@@ -117,6 +121,24 @@ class Exchange:
     def _check_size(self, limit_bytes: int | None) -> None:
         if limit_bytes is not None and self.received_bytes > limit_bytes:
             raise Refusal(413, f"a body may have at most {limit_bytes} bytes here")
+
+    def leave(self, tenant: Tenant) -> None:
+        """Gives back what the tenant has admitted.
+
+        Once the answer streams only that is left to be counted.
+        """
+        if self._admitted:
+            self._admitted = False
+            tenant.leave()
+        if self._streaming:
+            self._streaming = False
+            tenant.streaming -= 1
+        self._gateway.after_exchange(tenant)
+
+    def _begin_streaming(self) -> None:
+        self.leave(self._tenant)
+        self._streaming = True
+        self._tenant.streaming += 1
 
     async def run(self, tenant: Tenant, target: bytes, forwarding: bytes, keep: bool) -> bool:
         """Until the response is with the client. True when the client's connection can be used again.
@@ -308,6 +330,7 @@ class Exchange:
         self._progress.answering = True
         await self._client.send_all(data, self._stall)
         if not reader.complete:
+            self._begin_streaming()
             await self._relay_rest(incoming, response, chunked)
         reusable = (
             not incoming.buffer
@@ -355,6 +378,7 @@ class Exchange:
         No timeouts: keep-alive probes find the dead.
         """
         self._progress.answering = True
+        self._begin_streaming()
         await self._client.send_all(rewrite.switching_head(response, self._extra(response)), self._stall)
         if self._socket.socket.family != socket.AF_UNIX:
             self._socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

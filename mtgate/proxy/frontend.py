@@ -241,8 +241,7 @@ class ClientConnection:
             keep = keep and failed.failure is not Failure.MALFORMED
             return await self._answer(head, exchange, Own(status, f"worker-{code}", detail, 1.0), keep)
         finally:
-            tenant.leave()
-            self._gateway.after_exchange(tenant)
+            exchange.leave(tenant)
 
     # -- the gateway's own answers
 

@@ -174,7 +174,7 @@ class Gateway:
         counted: dict[str, Any] = {}
         active: dict[str, int] = {}
         for tenant_id, tenant in self._tenants.items():
-            if tenant.counters.requests or tenant.in_flight:
+            if tenant.counters.requests or tenant.in_flight or tenant.streaming:
                 active[tenant_id] = tenant.counters.requests
             if tenant.counters.requests:
                 counted[tenant_id] = _counters_to_json(tenant.counters)

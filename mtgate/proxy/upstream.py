@@ -87,7 +87,11 @@ class Tenant:
         self, route: Route, poller: Poller, settings: ProxySettings, on_wake: Callable[[str], None]
     ) -> None:
         self.route = route
+        #: Requests whose answer has not begun; these are limited.
         self.in_flight = 0
+        #: Answers that go on after their beginning: downloads, events, tunnels. A slow reader occupies no
+        #: place.
+        self.streaming = 0
         self.counters = Counters()
         self.pool: Pool[Upstream] = Pool(route.generation)
         self._poller = poller
@@ -156,7 +160,7 @@ class Tenant:
         return True
 
     def leave(self) -> None:
-        """The request is over; the one that waits longest is next."""
+        """The request is over, or its answer has begun; the one that waits longest is next."""
         self.in_flight -= 1
         if len(self._waiting):
             self._waiting.unpark()

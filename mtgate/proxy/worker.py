@@ -10,6 +10,7 @@ import argparse
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -214,6 +215,12 @@ class Proxy:
             call()
 
 
+def raise_descriptor_limit() -> None:
+    """A descriptor for each client and each connection to a worker: as many as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def run(fd: int) -> None:
     """The whole life of the process."""
     feed = Feed(socket.socket(fileno=fd))
@@ -234,6 +241,7 @@ def main() -> None:
     parser.add_argument("--feed", type=int, required=True, help="descriptor of the feed")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    raise_descriptor_limit()
     trio.run(run, arguments.feed)
 
 

@@ -83,6 +83,19 @@ async def test_in_flight_limit_queues(house: Any) -> None:
     assert most == 2
 
 
+async def test_slow_readers_occupy_no_place(house: Any) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [], b"x" * (20_000_000 if request.target == "/big" else 1))
+
+    limits = TenantLimits(max_in_flight=1, queue_timeout_seconds=2)
+    await house.start(Route("foo", await house.worker(handler), limits=limits))
+    async with await house.connect() as slow:
+        await slow.send_all(b"GET /foo/big HTTP/1.1\r\nHost: gate\r\n\r\n")
+        await slow.receive_some(10)
+        assert (await house.get("/foo/x"))[0] == 200
+        assert (await house.report("activity"))["ids"].keys() == {"foo"}
+
+
 async def test_rate_limits(house: Any) -> None:
     await house.start(Route("foo", await house.worker(), limits=TenantLimits(client_requests_per_second=1)))
     assert (await house.get("/foo/x"))[0] == 200
