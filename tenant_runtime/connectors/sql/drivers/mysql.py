@@ -12,6 +12,7 @@ from pymysql.constants import CLIENT, CR, ER
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
 from tenant_runtime.connectors.sql.driver import has_unread, unavailable
+from tenant_runtime.connectors.sql.drivers import surrogates
 from tenant_runtime.connectors.sql.settings import Target
 
 #: MySQL's error names by number, for ``code``: ER_DUP_ENTRY, ER_NO_SUCH_TABLE, …
@@ -40,6 +41,9 @@ _MYSQL_AWAY = {
     4031: "the connection was idle for too long",
 }
 
+#: A text does not fit the character set of its column.
+_WRONG_TEXT = (ER.TRUNCATED_WRONG_VALUE_FOR_FIELD, ER.INVALID_CHARACTER_STRING)
+
 #: Statuses that the MySQL connector gives, as texts; everything else is a 500.
 _MYSQL_STATUS = {
     ER.DUP_ENTRY: "422",
@@ -52,10 +56,22 @@ _MYSQL_STATUS = {
 
 
 class _Connection(pymysql.connections.Connection):
-    """A connection whose handshake is limited as connecting is: PyMySQL's own limit ends with TCP's."""
+    """PyMySQL's connection with its handshake limited (its own limit ends with TCP's), and old emoji read."""
 
-    def limit_reads(self, seconds: float) -> None:
-        self._read_timeout = self._write_timeout = seconds
+    def settle(self, query_seconds: float) -> None:
+        """After connecting: statements may take longer, texts may hold surrogates."""
+        self._read_timeout = self._write_timeout = query_seconds
+        if self.encoding == "utf8":
+            self.encoding = surrogates.ENCODING
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        """A text that the column's character set cannot hold is written as the original writes it."""
+        try:
+            return int(super().query(sql, unbuffered))
+        except pymysql.err.MySQLError as error:
+            if error.args[0] not in _WRONG_TEXT or not isinstance(sql, str) or not surrogates.has_wide(sql):
+                raise
+            return int(super().query(surrogates.split(sql), unbuffered))
 
 
 def connect(target: Target) -> Any:
@@ -66,7 +82,7 @@ def connect(target: Target) -> Any:
         read_timeout=target.connect_seconds,
         write_timeout=target.connect_seconds,
     )
-    connection.limit_reads(target.query_seconds)
+    connection.settle(target.query_seconds)
     if target.create_database:
         name = target.database.replace("`", "``")
         with connection.cursor() as cursor:
