@@ -77,7 +77,7 @@ async def delete_by_id(model: ModelClass, id: Any, options: Options) -> Count:
 async def delete_instance(instance: Instance, options: Options) -> Count:
     model = instance._model
     need_key(model)
-    return await destroy_all(model, id_where(model, instance.id), options, instance)
+    return await destroy_all(model, id_where(model, instance._data.get(model.id_name)), options, instance)
 
 
 def _check_strict_delete(model: ModelClass, id: Any) -> None:

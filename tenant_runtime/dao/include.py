@@ -34,10 +34,11 @@ class Inclusion:
     name: str
     scope: Filter | None = None
     inner: Any = None
+    times: int = 1
 
 
 def normalize_include(include: Any, every_key: bool = False) -> list[Inclusion]:
-    """All shapes → a list. Of an object with several relations LoopBack takes only the first."""
+    """All shapes → a list. Of an object with several relations LoopBack takes the first, once for each."""
     if isinstance(include, str):
         return [Inclusion(include)]
     if isinstance(include, dict):
@@ -48,7 +49,8 @@ def normalize_include(include: Any, every_key: bool = False) -> list[Inclusion]:
             inner = scope.pop("include", None)
             return [Inclusion(relation, scope, inner if truthy(inner) else None)]
         keys = list(include) if every_key else list(include)[:1]
-        return [Inclusion(key, None, None if include[key] is True else include[key]) for key in keys]
+        times = 1 if every_key else len(include)
+        return [Inclusion(key, None, None if include[key] is True else include[key], times) for key in keys]
     if isinstance(include, list):
         return [entry for item in include for entry in normalize_include(item, every_key)]
     return []
@@ -178,6 +180,8 @@ class _Fetch:
             self._need_keys()
         owners = self._owners_by_key()
         found = await self._find(relation.target, self.filter, relation.key_to, self._keys())
+        if not simple:
+            found = found * self.entry.times
         related: dict[str, list[Instance]] = {key: [] for key in owners}
         for target in found:
             value = target._data.get(relation.key_to)
@@ -263,7 +267,8 @@ class _Fetch:
         filter = self.filter
         if truthy(filter.get("fields")):
             filter = {**filter, "fields": self._with_fields(filter["fields"], [target.id_name])}
-        for found in await self._find(target, filter, target.id_name, ids):
+        targets = await self._find(target, filter, target.id_name, ids)
+        for found in targets * self.entry.times:
             for owner in linked.get(to_text(found._data.get(target.id_name)), []):
                 owner._related[relation.name].append(found)
 
@@ -280,7 +285,7 @@ class _Fetch:
         found = await self._find(relation.target, self.filter, relation.key_to, ids)
         position = {to_text(id): place for place, id in reversed(list(enumerate(ids)))}
         found.sort(key=lambda target: position.get(to_text(target._data.get(relation.key_to)), len(ids)))
-        for target in found:
+        for target in found * self.entry.times:
             for owner in owners.get(to_text(target._data.get(relation.key_to)), []):
                 owner._related[relation.name].append(target)
 

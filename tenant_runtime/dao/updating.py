@@ -31,7 +31,7 @@ from tenant_runtime.dao.validating import ensure_valid
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter, merge_where
 from tenant_runtime.filter.where import coerce_data
-from tenant_runtime.model.javascript import to_text, truthy
+from tenant_runtime.model.javascript import UNDEFINED, to_text, truthy
 
 if TYPE_CHECKING:
     from tenant_runtime.model.instance import Instance
@@ -46,8 +46,7 @@ async def update_all(
     """
     source = model.source()
     if where is None:
-        status = 400 if model.registry.strict else 500
-        raise LoopbackError("The where argument must be an object", status=status, name="AssertionError")
+        raise no_where(model)
     if model.registry.strict and where == {} and options.get("refuseEmptyWhere"):
         raise LoopbackError("An update of all objects needs a condition", status=400)
     state: dict[str, Any] = {}
@@ -71,11 +70,17 @@ async def update_all(
     context = await notify(model, "persist", options, state, where=where, data=data)
     if context is not None:
         data = context.data
-    changes = storable(model, data)
+    changes = {name: value for name, value in storable(model, data).items() if name not in model.key_names}
     count = await source.run("update", model.name, asked, changes, transaction_of(options))
     info = {"count": count}
     await notify(model, "after save", options, state, where=where, data=data, info=info)
     return info
+
+
+def no_where(model: ModelClass) -> LoopbackError:
+    """The original's assertion, a 500; with the strict switch a 400."""
+    status = 400 if model.registry.strict else 500
+    return LoopbackError("The where argument must be an object", status=status, name="AssertionError")
 
 
 def _validates_update(model: ModelClass, options: Options) -> bool:
@@ -99,7 +104,7 @@ async def patch_attributes(instance: Instance, data: dict[str, Any], options: Op
     check_data(model, data, options)
     _refuse_other_id(instance, data)
     state: dict[str, Any] = {}
-    where = id_where(model, instance.id)
+    where = id_where(model, instance._data.get(model.id_name))
     context = await notify(
         model, "before save", options, state, where=where, data=data, currentInstance=instance
     )
@@ -124,6 +129,8 @@ async def patch_attributes(instance: Instance, data: dict[str, Any], options: Op
     if context is not None:
         changes = context.data
     id = instance._data.get(model.id_name)
+    if not truthy(id):
+        raise LoopbackError("You must provide an id when updating attributes!")
     count = await source.run(
         "update", model.name, tree(model, where, options), storable(model, changes), transaction_of(options)
     )
@@ -140,7 +147,7 @@ async def patch_attributes(instance: Instance, data: dict[str, Any], options: Op
 def _refuse_other_id(instance: Instance, data: dict[str, Any]) -> None:
     for prop in instance._model.definition.id_properties:
         if prop.name in data and not same_id(data[prop.name], instance._data.get(prop.name)):
-            current = to_text(instance._data.get(prop.name))
+            current = to_text(instance._data.get(prop.name, UNDEFINED))
             raise LoopbackError(
                 f"id cannot be updated from {current} to {to_text(data[prop.name])} "
                 "when forceId is set to true",
@@ -226,7 +233,7 @@ async def save(instance: Instance, options: Options) -> Instance:
     if validates(model, options):
         await ensure_valid(instance, options)
     check_data(model, row, options)
-    where = id_where(model, instance.id)
+    where = id_where(model, instance._data.get(model.id_name))
     context = await notify(model, "persist", options, state, data=row, where=where, currentInstance=instance)
     if context is not None:
         row = context.data

@@ -28,6 +28,7 @@ from tenant_runtime.dao.operation import (
     validates,
     where_context,
 )
+from tenant_runtime.dao.updating import no_where
 from tenant_runtime.dao.validating import ensure_valid
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter, merge_query, to_query
@@ -186,6 +187,8 @@ async def upsert_with_where(
     model: ModelClass, where: dict[str, Any], data: dict[str, Any], options: Options
 ) -> Instance:
     """Change the one object that matches, or make one; several are a 400."""
+    if not isinstance(where, dict):
+        raise no_where(model)
     if not data:
         raise LoopbackError("data object cannot be empty!", status=400)
     state: dict[str, Any] = {}

@@ -116,7 +116,7 @@ def _condition(name: str, value: Any, context: WhereContext, where: dict[str, An
         refuse_extended_operators(value, where)
     nested = _nested_model(prop.type, context)
     if nested is not None:
-        _check_nested(value, nested, context)
+        _check_nested(value, prop.type, nested, context)
         return _undeclared(name, value, prop, context)
     return _declared(name, value, prop, context)
 
@@ -233,7 +233,13 @@ def coerce_data(data: dict[str, Any], context: WhereContext) -> dict[str, Any]:
     typed = {}
     for name, value in data.items():
         prop = context.definition.properties.get(name)
-        if prop is not None and value is not None and prop.type.kind not in ("geopoint", "model"):
+        if prop is None or value is None or prop.type.kind == "geopoint":
+            typed[name] = value
+            continue
+        nested = _nested_model(prop.type, context)
+        if nested is not None:
+            _check_nested(value, prop.type, nested, context)
+        else:
             value = _typed(value, prop.type, context)
         typed[name] = value
     return typed
@@ -244,14 +250,18 @@ def _nested_model(type: PropertyType, context: WhereContext) -> ModelDefinition 
     return context.nested(inner.model or "") if inner.kind == "model" else None
 
 
-def _check_nested(value: Any, nested: ModelDefinition, context: WhereContext) -> None:
-    """A condition on a nested model must be an object whose own conditions are right."""
+def _check_nested(value: Any, type: PropertyType, nested: ModelDefinition, context: WhereContext) -> None:
+    """A condition on a nested model must be an object whose own conditions are right.
+
+    On a list of them it may also be a list of such objects.
+    """
     inner = WhereContext(nested, context.nested, context.extended_operators, False)
     if isinstance(value, dict):
         operator = next((name for name in DECLARED_OPERATORS if name in value), None)
         if operator is not None:
             value = value[operator]
-    for item in value if isinstance(value, list) else [value]:
+    several = type.kind == "array" and isinstance(value, list)
+    for item in value if several else [value]:
         if item is not None:
             build_where(item, inner)
 

@@ -118,7 +118,7 @@ def fill(
         elif name in model.relations:
             _take_related(instance, name, value)
         else:
-            _take_unmanaged(instance, name, value)
+            _take_unmanaged(instance, name, value, source)
     _apply_defaults(instance, wanted, defaults)
 
 
@@ -167,7 +167,14 @@ def _take_related(instance: Instance, name: str, value: Any) -> None:
     instance._related[name] = value
 
 
-def _take_unmanaged(instance: Instance, name: str, value: Any) -> None:
+def _virtual_id(model: ModelClass, source: dict[str, Any]) -> Any:
+    """What ``id`` reads as where it is no property: the key, or an object of the key's parts (none: {})."""
+    if model.simple_id is not None:
+        return source.get(model.simple_id)
+    return {name: source[name] for name in model.key_names if name in source}
+
+
+def _take_unmanaged(instance: Instance, name: str, value: Any, source: dict[str, Any]) -> None:
     model = instance._model
     if model.strict is False:
         if "." in name:
@@ -175,7 +182,7 @@ def _take_unmanaged(instance: Instance, name: str, value: Any) -> None:
                 "Property names containing dot(s) are not supported. "
                 f"Model: {model.name}, dynamic property: {name}"
             )
-        instance._data[name] = value
+        instance._data[name] = value if name != "id" else _virtual_id(model, source)
     elif model.strict is True:
         if instance._unknown is None:
             instance._unknown = []

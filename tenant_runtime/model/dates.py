@@ -21,8 +21,8 @@ _ISO = re.compile(
     re.ASCII,
 )
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
-#: Everything from "A" on belongs to words, brackets and accented letters too (V8 ``ReadWord``).
-_TOKEN = re.compile(r"\d+|[A-\U0010ffff]+|\s+|.", re.ASCII | re.DOTALL)
+#: A word is made of anything from "A" upwards: brackets, underscores and accents too.
+_TOKEN = re.compile(r"[0-9]+|[^\x00-@\s]+|\s+|.", re.DOTALL)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES = {
     "z": 0,
@@ -137,7 +137,7 @@ class _Lenient:
         if _DIGITS.fullmatch(token):
             self.number_read = True
             return self.take_number(token)
-        if token[0] >= "A":
+        if token[0] > "@" and not token.isspace():
             return self.take_word(token.lower())
         if token in "+-" and (self.time or (self.zone_hour == 0 and self.zone_minute == 0)):
             return self.take_offset(token)

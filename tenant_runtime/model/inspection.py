@@ -58,9 +58,11 @@ def inspect(value: Any, depth: int, level: int = 0, indentation: int = 0) -> str
     if isinstance(value, dict):
         if level > depth:
             return "[Object]"
-        items = [
-            f"{_key(key)}: {inspect(item, depth, level + 1, indentation + 2)}" for key, item in value.items()
+        # JavaScript lists integer keys first
+        keys = sorted((key for key in value if key.isdigit()), key=int) + [
+            key for key in value if not key.isdigit()
         ]
+        items = [f"{_key(key)}: {inspect(value[key], depth, level + 1, indentation + 2)}" for key in keys]
         return _join(items, "{}", None, depth - level, indentation, False)
     return _scalar(value, level)
 

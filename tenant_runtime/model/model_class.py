@@ -75,6 +75,7 @@ class ModelClass:
         self.id_name: str = definition.id_name or "id"
         identity = definition.id_property
         self.simple_id: str | None = identity.name if identity else None
+        self.key_names = frozenset(prop.name for prop in definition.id_properties)
         self.property_names = tuple(definition.properties)
         self.strict: bool | Literal["filter"] = definition.strict
         self.codecs: dict[str, Codec] = {

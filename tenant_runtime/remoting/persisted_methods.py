@@ -124,7 +124,8 @@ async def destroy_all(ctx: RemotingContext) -> Any:
 
 
 async def update_all(ctx: RemotingContext) -> Any:
-    return await ctx.model.update_all(required_where(ctx), ctx.args["data"] or {}, ctx.options)
+    options = {**ctx.options, "refuseEmptyWhere": True}
+    return await ctx.model.update_all(required_where(ctx), ctx.args["data"] or {}, options)
 
 
 async def delete_by_id(ctx: RemotingContext) -> Any:

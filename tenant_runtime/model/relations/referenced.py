@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenant_runtime.errors import LoopbackError
-from tenant_runtime.filter.parse import Filter
+from tenant_runtime.filter.parse import Filter, as_json
 from tenant_runtime.model.instance import Instance
 from tenant_runtime.model.javascript import to_text
 from tenant_runtime.model.relations.base import Options, RelationScope
@@ -46,7 +46,7 @@ class ReferencesManyScope(RelationScope):
             )
         if not self._holds(found[0].id):
             raise LoopbackError(
-                f"Key mismatch: {relation.model_from.name}.{relation.key_from}: {to_text(self.ids)}, "
+                f"Key mismatch: {relation.model_from.name}.{relation.key_from}: {as_json(self.ids)}, "
                 f"{relation.target.name}.{relation.key_to}: {to_text(found[0].id)}",
                 status=400,
             )
