@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.foreground:
         if options.command != "start":
             return _say(f"--foreground does not go with {options.command}", 2)
-        return _foreground(settings)
+        return _foreground(settings, flags)
     actions = {
         "start": background.start,
         "stop": background.stop,
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _foreground(settings: Settings) -> int:
+def _foreground(settings: Settings, flags: Flags) -> int:
     try:
-        trio.run(daemon.run, settings)
+        trio.run(daemon.run, settings, lambda: load(flags, os.environ, os.geteuid()))
     except daemon.AlreadyRunning as error:
         return _say(str(error), EX_UNAVAILABLE)
     except (StateUnreadable, daemon.TooWeak) as error:

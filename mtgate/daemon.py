@@ -13,7 +13,9 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -25,8 +27,10 @@ from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
 from mtgate.sandbox import layers
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
+from mtgate.supervisor import handover
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
+from mtgate.supervisor.handover import Handover
 from mtgate.supervisor.history import History
 from mtgate.supervisor.isolation import WORDS, Isolation, search_path
 from mtgate.supervisor.launcher import Launcher
@@ -36,8 +40,13 @@ from mtgate.supervisor.proxies import AccessLog, ProxyRoutes
 from mtgate.supervisor.supervisor import Supervisor
 from mtgate.supervisor.tenant import Services, Tenant
 from mtgate.supervisor.zygote import Zygote
+from mtgate.tenantdir.complaint import InvalidFile
 
 logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+#: For commands under way before the program is replaced.
+LEAVE_SECONDS = 20.0
 
 
 class AlreadyRunning(Exception):
@@ -48,70 +57,123 @@ class TooWeak(Exception):
     """The settings ask for more isolation than there is."""
 
 
-async def run(settings: Settings) -> None:
-    """Until TERM or INT. AlreadyRunning, StateUnreadable and OSError (address in use) come before anything
-    starts."""
+async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+    """Until TERM or INT. AlreadyRunning, StateUnreadable, TooWeak and OSError (address in use) come before
+    anything starts. `reload` reads the settings anew, for HUP."""
     log.set_up(settings.log.level, settings.log.format)
-    paths = settings.paths
-    # TERM and INT that come while the daemon starts wait until it has, then end it in order
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, only_daemon(paths.run):
-        desired = DesiredState(paths.state)
+    left = handover.receive(os.environ)
+    # signals that come while the daemon starts wait until it has
+    with trio.open_signal_receiver(*SIGNALS) as signals, only_daemon(settings.paths.run, left) as lock:
+        desired = DesiredState(settings.paths.state)
         desired.load()
         isolation = find_isolation(settings)
         raise_descriptor_limit()
         become_subreaper()
-        listeners = [open_listener(address) for address in settings.server.addresses]
+        sockets = Sockets.open(settings, left)
         try:
-            await _run(settings, desired, isolation, listeners, signals)
+            await _run(Daemon(settings, desired, isolation, sockets, lock, reload), left, signals)
         finally:
-            for listener in listeners:
-                listener.close()
+            sockets.close()
 
 
-async def _run(
-    settings: Settings,
-    desired: DesiredState,
-    isolation: Isolation,
-    public: list[socket.socket],
-    signals: AsyncIterator[int],
-) -> None:
+@dataclass(slots=True)
+class Daemon:
+    """What there is before the first task."""
+
+    settings: Settings
+    desired: DesiredState
+    isolation: Isolation
+    sockets: Sockets
+    lock: int
+    reload: Callable[[], Settings] | None
+
+
+async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int]) -> None:
+    settings = daemon.settings
     children = Children()
     zygote = Zygote(children)
-    paths = settings.paths
     async with trio.open_nursery() as nursery:
-        supervisor, feed, services = _assemble(
-            settings, desired, public, children, zygote, isolation, nursery
-        )
+        supervisor, feed, services = _assemble(daemon, children, zygote, nursery)
         nursery.start_soon(children.reap_forever)
-        nursery.start_soon(desired.write_soon_forever)
+        nursery.start_soon(daemon.desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
         nursery.start_soon(zygote.run)
-        control = open_control(paths, settings.control)
-        await nursery.start(control_server(supervisor, settings).serve, control)
-        await supervisor.take_up_all()
+        await supervisor.take_up_all(left.tenants if left else {})
+        await nursery.start(control_server(supervisor, settings).serve, daemon.sockets.control.dup())
+        feed.inherit(left.proxies if left else [])
         await nursery.start(feed.run)
         if settings.supervisor.watch_tenants:
             nursery.start_soon(supervisor.scan_forever)
+        write_holder(daemon.lock)
         notify_socket.tell("READY=1")
         addresses = ", ".join(settings.server.listen)
         logger.info("ready, pid %d, %d tenants, on %s", os.getpid(), len(supervisor.tenants()), addresses)
-        await _until_told_to_end(settings, supervisor, signals)
+        await _obey(daemon, supervisor, feed, signals)
         nursery.cancel_scope.cancel()
 
 
+async def _obey(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: AsyncIterator[int]) -> None:
+    """Signals, until one that ends the daemon has done so."""
+    async for number in signals:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            logger.info("%s: ending", signal.Signals(number).name)
+            await _end(daemon.settings, supervisor, signals)
+            return
+        if number == signal.SIGUSR2 or (number == signal.SIGHUP and settings_changed(daemon)):
+            await replace(daemon, supervisor, feed)
+
+
+def settings_changed(daemon: Daemon) -> bool:
+    """For HUP: whether the settings can be read and are others; a wrong file changes nothing and says why."""
+    if daemon.reload is None:
+        return False
+    try:
+        settings = daemon.reload()
+    except InvalidFile as error:
+        logger.error("HUP: the settings stay as they are: %s", error)
+        return False
+    logger.info("HUP: %s", "settings changed" if settings != daemon.settings else "settings are unchanged")
+    return settings != daemon.settings
+
+
+async def replace(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed) -> None:
+    """Executes the program anew in this process; returns only when that cannot be."""
+    command = [sys.executable, *sys.orig_argv[1:]]
+    trial = await trio.run_process(
+        [sys.executable, "-m", "mtgate.cli", "--help"], capture_stdout=True, check=False
+    )
+    if trial.returncode != 0:
+        logger.error("not replaced: the new program does not start (exit code %d)", trial.returncode)
+        return
+    tenants = await supervisor.leave(LEAVE_SECONDS)
+    if tenants is None:
+        logger.error("not replaced: a command did not end within %g s", LEAVE_SECONDS)
+        return
+    left = Handover(
+        lock=daemon.lock,
+        control=daemon.sockets.control.fileno(),
+        public={address: one.fileno() for address, one in daemon.sockets.public.items()},
+        proxies=feed.leave(),
+        tenants=tenants,
+    )
+    logger.info("replacing the program of pid %d", os.getpid())
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # until the new program listens
+    try:
+        handover.replace_program(left, sys.executable, command, os.environ)
+    except OSError as error:
+        logger.error("not replaced: %s", error)
+        supervisor.stay(tenants)
+
+
 def _assemble(
-    settings: Settings,
-    desired: DesiredState,
-    public: list[socket.socket],
-    children: Children,
-    zygote: Zygote,
-    isolation: Isolation,
-    nursery: trio.Nursery,
+    daemon: Daemon, children: Children, zygote: Zygote, nursery: trio.Nursery
 ) -> tuple[Supervisor, ProxyFeed, Services]:
     """Makes the parts and tells them of each other."""
+    settings = daemon.settings
     paths = settings.paths
     callbacks = Callbacks()
-    feed = proxy_feed(settings, public, callbacks, isolation)
+    feed = proxy_feed(settings, list(daemon.sockets.public.values()), callbacks, daemon.isolation)
     known: dict[str, Tenant] = {}
     routes = ProxyRoutes(feed, paths, known.get)
     access = AccessLog(paths.log / "access.log", settings.log.max_bytes, settings.log.keep)
@@ -120,9 +182,9 @@ def _assemble(
         paths=paths,
         defaults=settings.defaults,
         events=Events(),
-        desired=desired,
+        desired=daemon.desired,
         history=History(paths.state / "history"),
-        launcher=Launcher(paths, zygote, children, isolation, {**os.environ, "PATH": search_path()}),
+        launcher=Launcher(paths, zygote, children, daemon.isolation, {**os.environ, "PATH": search_path()}),
         children=children,
         sleepers=Sleepers(),
         routes=routes,
@@ -172,14 +234,14 @@ def find_isolation(settings: Settings) -> Isolation:
     return isolation
 
 
-async def _until_told_to_end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:
-    """TERM or INT drains and stops everything; a second one cuts that short."""
-    logger.info("%s: ending", signal.Signals(await anext(signals)).name)
+async def _end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:
+    """Drains and stops everything; another TERM or INT cuts that short."""
     async with trio.open_nursery() as nursery:
 
         async def cut_short() -> None:
-            await anext(signals)
-            nursery.cancel_scope.cancel()
+            async for number in signals:
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    nursery.cancel_scope.cancel()
 
         nursery.start_soon(cut_short)
         with trio.move_on_after(settings.supervisor.shutdown_timeout_seconds):
@@ -188,8 +250,11 @@ async def _until_told_to_end(settings: Settings, supervisor: Supervisor, signals
 
 
 @contextlib.contextmanager
-def only_daemon(run: Path) -> Iterator[int]:
+def only_daemon(run: Path, left: Handover | None = None) -> Iterator[int]:
     """Holds the lock of this root; a file lock ends with its process, whatever way that ends."""
+    if left is not None:
+        yield left.lock
+        return
     run.mkdir(parents=True, exist_ok=True, mode=0o755)
     descriptor = os.open(run / "mtgate.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
@@ -198,11 +263,44 @@ def only_daemon(run: Path) -> Iterator[int]:
         except BlockingIOError:
             holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunning(f"already running (pid {holder}); root {run.parent}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        write_holder(descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def write_holder(lock: int) -> None:
+    """Our pid into the lock file; its time of change tells others when a new program is ready."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+
+class Sockets:
+    """The daemon's own listening sockets: the public ones by address, and the control socket."""
+
+    def __init__(self, public: dict[str, socket.socket], control: socket.socket) -> None:
+        self.public = public
+        self.control = control
+
+    @classmethod
+    def open(cls, settings: Settings, left: Handover | None) -> Sockets:
+        """Those that the program before us left, and new ones for addresses that it did not have."""
+        inherited = {} if left is None else left.public
+        public = {}
+        for address in settings.server.addresses:
+            number = inherited.pop(str(address), None)
+            public[str(address)] = open_listener(address) if number is None else socket.socket(fileno=number)
+        for number in inherited.values():
+            os.close(number)
+        control = (
+            socket.socket(fileno=left.control) if left else open_control(settings.paths, settings.control)
+        )
+        return cls(public, control)
+
+    def close(self) -> None:
+        """All of them."""
+        for one in (*self.public.values(), self.control):
+            one.close()
 
 
 def raise_descriptor_limit() -> None:

@@ -22,6 +22,8 @@ from tenant_runtime.boot.start import boot
 from tenant_runtime.worker import Lifeline, Worker
 
 ROUNDS = 40
+#: Tenants wait for the first zygote: no longer than this.
+LIMIT_SECONDS = 8.0
 
 #: Added to what `mtctl add` scaffolds: a SQL store and two related models on it.
 MODELS: dict[str, Any] = {
@@ -79,11 +81,16 @@ def warm() -> None:
                 (folder / path).write_text(text)
             os.chdir(folder)
             try:
-                trio.run(_serve_and_ask, folder)
+                trio.run(_within_limit, folder)
             finally:
                 os.chdir(before)
     finally:
         logging.disable(logging.NOTSET)
+
+
+async def _within_limit(folder: Path) -> None:
+    with trio.move_on_after(LIMIT_SECONDS):
+        await _serve_and_ask(folder)
 
 
 async def _serve_and_ask(folder: Path) -> None:

@@ -47,6 +47,8 @@ PRELOAD = (
 )
 #: Stacks of workers' threads: mapped memory counts against the tenant's limit.
 THREAD_STACK_BYTES = 1024 * 1024
+#: Signals that mean nothing to us; their default is the end, or a stop.
+IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTOU)
 MESSAGE_BYTES = 200_000
 _PR_SET_NAME = 15
 #: sysexits(3) EX_OSERR: the steps before the tenant's code failed.
@@ -63,7 +65,7 @@ def main() -> None:
             become(request, descriptors)
         return
     channel = socket.socket(fileno=int(sys.argv[1]))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, *IGNORED):
         signal.signal(number, signal.SIG_IGN)  # a terminal's ^C is for the daemon; end of file ends us
     threading.stack_size(THREAD_STACK_BYTES)
     problems = preload()
@@ -165,6 +167,9 @@ def prepare(request: dict[str, Any], descriptors: list[int]) -> None:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if not request["argv"]:
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     place(descriptors, request["fds"])
     environment = request["environment"]

@@ -31,6 +31,8 @@ RESPAWN_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 HEALTHY_SECONDS = 10.0
 CERTIFICATE_SECONDS = 2.0
 STOP_SECONDS = 5.0
+#: An inherited process hears of changes for so long after ours have taken over.
+INHERITED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class _Process:
     outbox: trio.MemorySendChannel[bytes]
     acked: int = 0
     ready: bool = False
+    inherited: bool = False
     draining: set[tuple[str, int]] = field(default_factory=set)
 
 
@@ -111,6 +114,8 @@ class ProxyFeed:
         self._serial = 0
         self._processes: set[_Process] = set()
         self._changed = trio.Event()
+        self._inherited: list[tuple[int, int]] = []
+        self._replaced = trio.Event()
 
     # -- routes
 
@@ -142,7 +147,16 @@ class ProxyFeed:
     @property
     def pids(self) -> list[int]:
         """Of the proxy processes that are ready."""
-        return sorted(process.pid for process in self._processes if process.ready)
+        return sorted(process.pid for process in self._processes if process.ready and not process.inherited)
+
+    def leave(self) -> list[tuple[int, int]]:
+        """Pid and feed of each process, for the program that replaces this one by exec."""
+        ready = [process for process in self._processes if process.ready]
+        return [(process.pid, process.stream.socket.fileno()) for process in ready]
+
+    def inherit(self, processes: Sequence[tuple[int, int]]) -> None:
+        """Processes that the program before us ran: they serve until ours do, then drain."""
+        self._inherited = list(processes)
 
     def _next(self) -> int:
         self._serial += 1
@@ -164,11 +178,35 @@ class ProxyFeed:
         async with trio.open_nursery() as nursery:
             if self._certificates:
                 nursery.start_soon(self._watch_certificates)
+            for pid, descriptor in self._inherited:
+                nursery.start_soon(self._keep_until_replaced, pid, socket.socket(fileno=descriptor))
             for _ in range(self._count):
                 nursery.start_soon(self._keep_alive)
             while len(self.pids) < self._count:
                 await self._changed.wait()
+            self._replaced.set()
             task_status.started()
+
+    async def _keep_until_replaced(self, pid: int, sock: socket.socket) -> None:
+        """Tells an inherited process every change until ours serve; the end of its feed makes it drain."""
+        send, receive = trio.open_memory_channel[bytes](float("inf"))
+        sock.setblocking(False)
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        process = _Process(pid, stream, send, ready=True, inherited=True)
+        process.acked = self._serial
+        self._processes.add(process)
+        process.outbox.send_nowait(self._snapshot([]))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, stream, receive)
+                nursery.start_soon(self._read, process)
+                await self._replaced.wait()
+                await trio.sleep(INHERITED_SECONDS)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._processes.discard(process)
+            self._notify()
+            await trio.aclose_forcefully(stream)
 
     async def _keep_alive(self) -> None:
         failures = 0
@@ -222,7 +260,7 @@ class ProxyFeed:
     def _snapshot(self, fds: Sequence[int]) -> bytes:
         listeners = [
             {"fd": fd, "tls": listener.tls, "proxy_protocol": listener.proxy_protocol}
-            for fd, listener in zip(fds, self._listeners, strict=True)
+            for fd, listener in zip(fds, self._listeners, strict=False)
         ]
         settings = {**self._settings, "listeners": listeners, "tls": self._tls}
         routes = [route_to_json(route) for route in self._routes.values()]

@@ -242,6 +242,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     raise_descriptor_limit()
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)
     trio.run(run, arguments.feed)
 
 

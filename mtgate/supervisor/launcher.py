@@ -56,8 +56,8 @@ class Launcher:
         self.isolation = isolation
         self._environ = environ
 
-    async def launch(self, order: Order) -> tuple[Worker, dict[str, int]]:
-        """A started worker and the read ends of its output; ForkFailed or OSError leaves nothing open."""
+    async def launch(self, order: Order) -> Worker:
+        """A started worker; ForkFailed or OSError leaves nothing open."""
         with _Descriptors() as made:
             outputs = {name: made.pipe() for name in ("stdout", "stderr")}
             given = [outputs["stdout"][1], outputs["stderr"][1], order.listener.fileno()]
@@ -72,7 +72,7 @@ class Launcher:
             made.keep(lifeline.fileno())
         crash_point.passing("start.after-fork")
         listens = order.config.command is None
-        return Worker(order.generation, order.number, process, lifeline, listens=listens), kept
+        return Worker(order.generation, order.number, process, lifeline, kept, listens=listens)
 
     async def run_tool(self, order: Order, arguments: list[str]) -> ToolResult:
         """`python -m arguments…` as that tenant, in its sandbox; output beyond TOOL_OUTPUT_BYTES is

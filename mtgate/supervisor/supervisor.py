@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -19,6 +21,7 @@ from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResu
 from mtgate.errors import GateError, ShuttingDown, UnknownTenant
 from mtgate.supervisor import crash_point, reconcile
 from mtgate.supervisor.desired import Wanted
+from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.journal import Journal
 from mtgate.supervisor.listeners import PathTaken, bind
 from mtgate.supervisor.status import tenant_status
@@ -46,6 +49,7 @@ class Supervisor:
         self._changing = trio.Lock()
         self._ending = False
         self._scanned_mtime = -1
+        self._records: dict[str, TenantRecord] = {}
 
     # -- the control API -------------------------------------------------------------------------------------
 
@@ -142,14 +146,44 @@ class Supervisor:
 
     # -- the daemon's side -----------------------------------------------------------------------------------
 
-    async def take_up_all(self) -> None:
-        """Makes a unit of every folder, as the state file and the folders say; starts run in the
-        background."""
+    async def take_up_all(self, records: dict[str, TenantRecord]) -> None:
+        """Makes a unit of every folder, as the state file and the folders say; starts run in the background.
+
+        `records` are the tenants that the program before us left running.
+        """
+        self._records = records
         self._paths.tenants.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._paths.sockets.mkdir(parents=True, exist_ok=True, mode=0o755)
         await trio.to_thread.run_sync(sweep, self._paths.tenants)
         await self._finish_removals()
         await self._scan()
+        for tenant_id, record in self._records.items():  # removed meanwhile
+            logger.warning("tenant %s is gone, its workers end", tenant_id)
+            for worker in record.workers:
+                signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
+        self._records = {}
+
+    async def leave(self, seconds: float) -> dict[str, TenantRecord] | None:
+        """Everything that runs, for the program that replaces us; None when a command does not end in
+        time."""
+        self._ending = True
+        records: dict[str, TenantRecord] = {}
+        with trio.move_on_after(seconds):
+            await self._changing.acquire()
+            for tenant in self._tenants.values():
+                records[tenant.id] = await tenant.leave()
+            await self._services.desired.commit()
+            return records
+        self.stay(records)
+        return None
+
+    def stay(self, records: dict[str, TenantRecord]) -> None:
+        """Takes `leave` back."""
+        self._ending = False
+        if self._changing.statistics().owner is trio.lowlevel.current_task():
+            self._changing.release()
+        for tenant_id in records:
+            self._tenants[tenant_id].stay()
 
     async def scan_forever(self) -> None:
         """Notices folders that appear in or vanish from tenants/."""
@@ -215,8 +249,13 @@ class Supervisor:
             desired.next_uid += 1  # never reused: files of a removed tenant must not become another's
             wanted.uid = self._isolation.next_uid(desired.next_uid)
         directory = self._paths.tenant_dir(tenant_id)
+        record = self._records.get(tenant_id)
         try:
-            listener = bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._isolation.uid_base)
+            listener = (
+                socket.socket(fileno=record.listener)
+                if record
+                else bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._isolation.uid_base)
+            )
         except (OSError, PathTaken) as error:
             raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
         tenant = Tenant(tenant_id, directory, listener, wanted, self._services)
@@ -318,6 +357,10 @@ class Supervisor:
             tenant.read_config()
         except GateError as error:
             logger.error("tenant %s: %s", tenant.id, error)
+        record = self._records.pop(tenant.id, None)
+        if record is not None and (record.workers or state is not State.ACTIVATING):
+            tenant.take_over(record)
+            return
         tenant.take_up(State.INACTIVE if state is State.ACTIVATING else state)
         if state is State.ACTIVATING:
             self._services.nursery.start_soon(self._start_quietly, tenant)

@@ -25,6 +25,7 @@ from mtgate.paths import Paths
 from mtgate.supervisor import crash_point, health, restart, spec
 from mtgate.supervisor.desired import DesiredState, Wanted
 from mtgate.supervisor.events import Events
+from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.history import History
 from mtgate.supervisor.isolation import give_tree
 from mtgate.supervisor.journal import Journal
@@ -249,6 +250,37 @@ class Tenant:
         await self.remove()
         self.wanted.asleep = asleep
 
+    async def leave(self) -> TenantRecord:
+        """What the program that replaces us must know; afterwards no command is at work, and none begins."""
+        await self._lock.acquire()
+        return TenantRecord(
+            listener=self.listener.fileno(),
+            state=self.state.value,
+            reason=self.reason,
+            restarts=self.restarts,
+            workers=[
+                worker.record(serves=worker in self.workers) for worker in (*self.workers, *self.retiring)
+            ],
+        )
+
+    def stay(self) -> None:
+        """Takes `leave` back; by the task that left."""
+        self._lock.release()
+        self._settle()
+
+    def take_over(self, record: TenantRecord) -> None:
+        """Goes on where the program before us left off; workers that were being retired are stopped."""
+        self.restarts = record.restarts
+        for entry in record.workers:
+            worker = Worker.from_record(entry)
+            self._services.children.own(entry.pid)
+            (self.workers if entry.serves else self.retiring).append(worker)
+            self._services.nursery.start_soon(self._attend, worker)
+        self._enter(State.ACTIVE if self.workers else State(record.state), record.reason)
+        self._look_after(self.workers)
+        if self.retiring:
+            self._services.nursery.start_soon(self._retire, list(self.retiring), self.config)
+
     def take_up(self, state: State) -> None:
         """The state in which the daemon finds it at its own start."""
         self._enter(state)
@@ -383,11 +415,11 @@ class Tenant:
             self.id, self.directory, self.listener, generation, number, self.config, self.wanted.uid
         )
         try:
-            worker, outputs = await self._services.launcher.launch(order)
+            worker = await self._services.launcher.launch(order)
         except (ForkFailed, OSError) as error:
             raise StartFailed(f"no process could be made: {error}", tenant=self.id) from error
         services = self._services
-        services.nursery.start_soon(self._attend, worker, outputs)
+        services.nursery.start_soon(self._attend, worker)
         if not worker.listens:
             path = services.paths.tenant_socket(self.id)
             services.nursery.start_soon(watch_first_accept, worker, path, self.listener)
@@ -545,9 +577,9 @@ class Tenant:
 
     # -- what happens by itself ------------------------------------------------------------------------------
 
-    async def _attend(self, worker: Worker, outputs: dict[str, int]) -> None:
+    async def _attend(self, worker: Worker) -> None:
         """Lives as long as the worker."""
-        ended = await worker.run(outputs, self.journal)
+        ended = await worker.run(self.journal)
         self._services.children.disown(worker.process.pid)
         if worker in self.retiring:
             self.retiring.remove(worker)

@@ -15,6 +15,7 @@ from typing import Any
 import trio
 
 from mtgate import notify
+from mtgate.supervisor.handover import WorkerRecord
 from mtgate.supervisor.journal import Journal, Lines
 from mtgate.supervisor.process import Exit, Process
 from mtgate.supervisor.restart import Reason
@@ -33,7 +34,14 @@ class Worker:
     """
 
     def __init__(
-        self, generation: int, number: int, process: Process, lifeline: socket.socket, *, listens: bool
+        self,
+        generation: int,
+        number: int,
+        process: Process,
+        lifeline: socket.socket,
+        outputs: dict[str, int],
+        *,
+        listens: bool,
     ) -> None:
         self.generation = generation
         self.number = number
@@ -52,23 +60,24 @@ class Worker:
         self.last_beat: float | None = None
         self.lifeline = lifeline
         self.listens = listens
+        self.outputs = outputs
 
     @property
     def ready(self) -> bool:
         """Whether it serves."""
         return self.ready_time is not None and self.process.exit is None
 
-    async def run(self, outputs: dict[str, int], journal: Journal) -> Exit:
+    async def run(self, journal: Journal) -> Exit:
         """Reads everything it says until it has ended; closes what it was given."""
         with contextlib.ExitStack() as stack:
-            for descriptor in outputs.values():
+            for descriptor in self.outputs.values():
                 os.set_blocking(descriptor, False)
                 stack.callback(os.close, descriptor)
             self.lifeline.setblocking(False)
             stack.callback(self.lifeline.close)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read_lifeline)
-                ended = await self._read_outputs(outputs, journal)
+                ended = await self._read_outputs(journal)
                 nursery.cancel_scope.cancel()
             self._hear_last_words()
         self.settled.set()
@@ -86,6 +95,32 @@ class Worker:
             return False
         return True
 
+    def record(self, *, serves: bool) -> WorkerRecord:
+        """For the program that takes over."""
+        return WorkerRecord(
+            pid=self.process.pid,
+            generation=self.generation,
+            number=self.number,
+            pidfd=self.process.pidfd,
+            lifeline=self.lifeline.fileno(),
+            stdout=self.outputs["stdout"],
+            stderr=self.outputs["stderr"],
+            listens=self.listens,
+            serves=serves,
+            started_at=self.started_at.isoformat(),
+        )
+
+    @classmethod
+    def from_record(cls, record: WorkerRecord) -> Worker:
+        """The worker that the program before us ran; it is our child as it was that one's."""
+        process = Process(record.pid, pidfd=record.pidfd)
+        lifeline = socket.socket(fileno=record.lifeline)
+        outputs = {"stdout": record.stdout, "stderr": record.stderr}
+        worker = cls(record.generation, record.number, process, lifeline, outputs, listens=record.listens)
+        worker.started_at = datetime.fromisoformat(record.started_at)
+        worker.became_ready()
+        return worker
+
     def became_ready(self) -> None:
         """It accepts requests from now on."""
         if self.ready_time is None:
@@ -93,10 +128,10 @@ class Worker:
             self.ready_at = datetime.now(UTC)
             self.settled.set()
 
-    async def _read_outputs(self, outputs: dict[str, int], journal: Journal) -> Exit:
+    async def _read_outputs(self, journal: Journal) -> Exit:
         """Until the process has ended and its pipes are empty, or a descendant keeps them open too long."""
         async with trio.open_nursery() as nursery:
-            for stream, descriptor in outputs.items():
+            for stream, descriptor in self.outputs.items():
                 nursery.start_soon(self._read_output, stream, descriptor, journal)
             ended = await self.process.watch()
             nursery.cancel_scope.deadline = trio.current_time() + LAST_WORDS_SECONDS

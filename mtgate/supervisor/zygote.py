@@ -26,6 +26,8 @@ MESSAGE_BYTES = 65536
 RESTART_SECONDS = (0.0, 0.5, 2.0, 10.0)
 #: A fork that takes longer than this means that the zygote hangs.
 ANSWER_SECONDS = 20.0
+#: For the first zygote to be warm.
+FIRST_SECONDS = 15.0
 
 
 class ForkFailed(Exception):
