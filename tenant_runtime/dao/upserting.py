@@ -261,7 +261,10 @@ async def find_or_create(
     if model.enforced:
         instance.set_attributes({})
     await notify(model, "before save", options, state, instance=instance, isNewInstance=True)
-    if validates(model, options):
+    found = await source.run("find", model.name, asked, transaction)
+    # Only what is to be made must be valid; the original's memory and MongoDB connectors validate first, and
+    # so never find anything of a model with a unique property.
+    if not found and validates(model, options):
         await ensure_valid(instance, options)
     row = instance.to_object(True)
     check_data(model, row, options)
@@ -277,7 +280,6 @@ async def find_or_create(
     )
     if context is not None:
         row = context.data
-    found = await source.run("find", model.name, asked, transaction)
     created = not found
     if created:
         id = await source.run("create", model.name, storable(model, row), transaction)

@@ -105,6 +105,13 @@ def boot(app):
     assert await Role.get_roles({"principalId": 2}) == ["$authenticated", "$everyone", "$even"]
 
 
+async def test_find_or_create_finds_what_is_unique(make_app: Any) -> None:
+    Role = (await make_app()).app.models.Role
+    made, was_made = await Role.find_or_create({"where": {"name": "admin"}}, {"name": "admin"})
+    found, again = await Role.find_or_create({"where": {"name": "admin"}}, {"name": "admin"})
+    assert (was_made, again, made.id) == (True, False, found.id)
+
+
 async def test_several_owner_relations(make_app: Any) -> None:
     def to_user(key: str) -> dict[str, Any]:
         return {"type": "belongsTo", "model": "User", "foreignKey": key}
