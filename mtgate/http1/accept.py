@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 #: Taken at one wake-up; several processes share a listener, and each should get its part.
 BATCH = 8
+#: The kernel takes no more than this beyond what is on its way: a slow reader costs no megabytes of its
+#: memory.
+UNSENT_BYTES = 512 * 1024
+_TCP_NOTSENT_LOWAT = 25  # Linux; the socket module has no name for it
 _SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_PAUSE_SECONDS = 0.1
 _LOG_EVERY_SECONDS = 1.0
@@ -78,6 +82,7 @@ class Acceptor:
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             self._connected(sock, address)
         return True
 

@@ -18,7 +18,7 @@ from mtgate.http1.strict import HeadLimits, Refusal, stray_byte
 
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 16 * 1024 * 1024
-BODY_RECEIVE_BYTES = 256 * 1024
+BODY_RECEIVE_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ RECEIVE_BYTES = 64 * 1024
 _BATCH = 128
 _LOOKS = 8
 
-#: A task lets others run after so many immediate successes in a row; each 64 KiB count as one more.
+#: A task lets others run after so many immediate successes in a row; each 8 KiB count as one more.
 _FAIRNESS = 16
 
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -211,7 +211,7 @@ class Stream:
         self._read_deadline = deadline
 
     async def _share(self, size: int) -> None:
-        self._luck += 1 + (size >> 16)
+        self._luck += 1 + (size >> 13)
         if self._luck >= _FAIRNESS:
             self._luck = 0
             await trio.lowlevel.checkpoint()
