@@ -95,18 +95,28 @@ class MemoryConnector:
         return id
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
-        rows = self._matching(model, query.where)
+        near = near_conditions(query.where)
+        rows = self._matching(model, EVERYTHING if near else query.where)
         if len(rows) > 1:
             rows = sort_rows(rows, query.order or self._default_order(model))
-        near = near_conditions(query.where)
         if near:
-            rows = select_near(rows, near)
+            rows = list(filter(predicate(query.where, Budget().matcher), select_near(rows, near)))
         if query.skip or query.limit is not None:
             rows = rows[query.skip : None if query.limit is None else query.skip + query.limit]
         if query.fields is not None:
             fields = query.fields
+            self._refuse_dots(model, fields, rows)
             return [{name: _deep_copy(row[name]) for name in fields if name in row} for row in rows]
         return [_copy(row) for row in rows]
+
+    def _refuse_dots(self, model: str, fields: tuple[str, ...], rows: list[Row]) -> None:
+        """The original makes a property of a field like ``a.b``, which an open model may not have."""
+        dotted = next((name for name in fields if "." in name), None)
+        if dotted is not None and rows and self._models[model].strict is False:
+            raise QueryRefused(
+                "Property names containing dot(s) are not supported. "
+                f"Model: {model}, dynamic property: {dotted}"
+            )
 
     def count(self, model: str, where: Where, tx: Transaction | None = None) -> int:
         return len(self._matching(model, where))

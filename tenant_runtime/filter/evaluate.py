@@ -187,9 +187,11 @@ _TESTS: dict[str, Callable[[Any], Test]] = {
 
 
 def _like(where: Compare, matcher: Matcher) -> Test:
-    if not isinstance(where.value, str) or not where.value:
+    if not truthy(where.value):
         return lambda value: False  # an empty pattern is no operator at all there
-    test = matcher(like_pattern(where.value), "i" if where.op in ("ilike", "nilike") else "")
+    # on a number or boolean property the pattern was coerced like any value
+    pattern = like_pattern(where.value) if isinstance(where.value, str) else to_text(where.value)
+    test = matcher(pattern, "i" if where.op in ("ilike", "nilike") else "")
     negated = where.op in ("nlike", "nilike")
     return lambda value: test(to_text(value)) is not negated
 

@@ -12,7 +12,7 @@ from tenant_runtime.model.javascript import truthy
 
 def fields_to_list(fields: Any, properties: list[str], exclude_unknown: bool) -> list[str] | None:
     """A name, names, or an object of switches; any true switch selects only the true ones. None is all."""
-    if not truthy(fields):
+    if not truthy(fields) or fields == []:
         return None
     if isinstance(fields, str):
         names = [fields]

@@ -116,7 +116,7 @@ def _condition(name: str, value: Any, context: WhereContext, where: dict[str, An
         refuse_extended_operators(value, where)
     nested = _nested_model(prop.type, context)
     if nested is not None:
-        _check_nested(value, prop.type, nested, context)
+        _check_nested(value, prop, nested, context)
         return _undeclared(name, value, prop, context)
     return _declared(name, value, prop, context)
 
@@ -221,7 +221,7 @@ def _undeclared_operation(name: str, operator: str, clause: dict[str, Any], prop
     if operator == "near":
         return Compare(name, "near", dict(clause), prop)
     if operator in LIST_OPERATORS:
-        value = tuple(value) if isinstance(value, list) else ()
+        value = tuple(value) if isinstance(value, list | str) else ()
         if operator == "between":
             value = (*value, UNDEFINED, UNDEFINED)[:2]
     flags = clause.get("options") if operator in PATTERN_OPERATORS else None
@@ -238,7 +238,7 @@ def coerce_data(data: dict[str, Any], context: WhereContext) -> dict[str, Any]:
             continue
         nested = _nested_model(prop.type, context)
         if nested is not None:
-            _check_nested(value, prop.type, nested, context)
+            _check_nested(value, prop, nested, context)
         else:
             value = _typed(value, prop.type, context)
         typed[name] = value
@@ -250,7 +250,7 @@ def _nested_model(type: PropertyType, context: WhereContext) -> ModelDefinition 
     return context.nested(inner.model or "") if inner.kind == "model" else None
 
 
-def _check_nested(value: Any, type: PropertyType, nested: ModelDefinition, context: WhereContext) -> None:
+def _check_nested(value: Any, prop: Property, nested: ModelDefinition, context: WhereContext) -> None:
     """A condition on a nested model must be an object whose own conditions are right.
 
     On a list of them it may also be a list of such objects.
@@ -259,8 +259,9 @@ def _check_nested(value: Any, type: PropertyType, nested: ModelDefinition, conte
     if isinstance(value, dict):
         operator = next((name for name in DECLARED_OPERATORS if name in value), None)
         if operator is not None:
-            value = value[operator]
-    several = type.kind == "array" and isinstance(value, list)
+            _operation(prop.name, operator, value, None, prop, context)  # for its complaints
+            value = value[operator] if operator != "regexp" else None
+    several = prop.type.kind == "array" and isinstance(value, list)
     for item in value if several else [value]:
         if item is not None:
             build_where(item, inner)
