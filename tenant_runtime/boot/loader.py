@@ -13,11 +13,13 @@ from types import ModuleType
 from typing import Any
 
 import inflection
+from pydantic import BaseModel
 
 from mtgate.tenantdir.complaint import InvalidFile
 from mtgate.tenantdir.jsontext import line_of, parse
 from mtgate.tenantdir.layout import FAMILIES, Layout, detect
 from mtgate.tenantdir.merge import merge, overlays
+from tenant_runtime.boot.shapes import Config, Meta, ModelFileShape, check
 from tenant_runtime.errors import ConfigurationError
 
 #: ``_meta`` entries that mean the built-in models and mixins of LoopBack itself.
@@ -65,6 +67,15 @@ class AppFiles:
         return error
 
 
+def check_family(
+    files: AppFiles, shape: type[BaseModel], family: str, value: Any, at: tuple[str, ...] = ()
+) -> None:
+    try:
+        check(shape, value, files.family_file(family), at)
+    except ConfigurationError as error:
+        raise files.located(error) from None
+
+
 def pointer_parts(pointer: str) -> list[str | int]:
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     return [int(part) if part.isdigit() else part for part in parts]
@@ -84,7 +95,9 @@ def read_app(root: Path, environment: str) -> AppFiles:
     files = AppFiles(root, root / layout.server, layout, environment)
     for family in FAMILIES:
         files.families[family] = read_family(files, family)
+    check_family(files, Config, "config", files.families["config"])
     meta = files.families["model-config"].get("_meta") or {}
+    check_family(files, Meta, "model-config", meta, ("_meta",))
     read_models(files, source_folders(files, meta.get("sources"), layout.models))
     read_mixins(files, source_folders(files, meta.get("mixins"), layout.mixins))
     files.boot_scripts = find_scripts(files.server / "boot") + find_scripts(
@@ -188,10 +201,10 @@ def read_models(files: AppFiles, folders: list[Path]) -> None:
                 continue
             json = read_json(files, path)
             name = json.setdefault("name", class_name(path.stem))
-            if not isinstance(name, str):
-                raise files.located(
-                    ConfigurationError("must be a text", file=relative(files, path), pointer="/name")
-                )
+            try:
+                check(ModelFileShape, json, relative(files, path))
+            except ConfigurationError as error:
+                raise files.located(error) from None
             code, script = path.with_suffix(".py"), path.with_suffix(".js")
             code = code if code.is_file() else folder / (path.stem.replace("-", "_") + ".py")
             has_code = code.is_file()

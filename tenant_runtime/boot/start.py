@@ -15,6 +15,7 @@ from typing import Any
 from tenant_runtime.app import App
 from tenant_runtime.boot.components import start_components
 from tenant_runtime.boot.loader import AppFiles, ModelFile, complaints_of_code, load_module, read_app
+from tenant_runtime.boot.shapes import ModelEntry, check, warn_unknown
 from tenant_runtime.boot.wiring import resolve_variables, wire_middleware
 from tenant_runtime.builtin import behaviour, catalogue
 from tenant_runtime.connectors.datasource import create_data_source
@@ -91,8 +92,6 @@ def apply_settings(app: App, files: AppFiles) -> None:
     if not isinstance(root, str) or not root.startswith("/"):
         raise ConfigurationError('must be a text that starts with "/"', file=file, pointer="/restApiRoot")
     remoting = config.get("remoting")
-    if remoting is not None and not isinstance(remoting, dict):
-        raise ConfigurationError("must be an object", file=file, pointer="/remoting")
     for key, advice in LEFTOVERS.items():
         if isinstance(remoting, dict) and remoting.get(key) not in (None, False):
             files.warn(f"LoopBack 2 setting: {advice}", file, f"/remoting/{key}")
@@ -218,6 +217,8 @@ def attach_models(app: App, files: AppFiles) -> None:
             continue
         if not isinstance(entry, dict):
             raise ConfigurationError("must be an object", file=file, pointer=f"/{name}")
+        check(ModelEntry, entry, file, (name,))
+        warn_unknown(entry, ModelEntry, lambda message, pointer: files.warn(message, file, pointer), (name,))
         model = app.registry.get(name)
         configure(
             model.definition,

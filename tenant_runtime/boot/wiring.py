@@ -14,6 +14,7 @@ from mtgate.tenantdir.complaint import pointer, suggestion
 from mtgate.tenantdir.merge import UNDEFINED, substitute
 from tenant_runtime.app import App
 from tenant_runtime.boot.loader import AppFiles, complaints_of_code, load_module
+from tenant_runtime.boot.shapes import Entry, check
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.middleware.catalogue import CATALOGUE, WITHOUT_COUNTERPART, Made, from_code, make
 from tenant_runtime.middleware.pipeline import as_methods, base_phase
@@ -65,6 +66,7 @@ def wire_entry(
             files.family_file("middleware"),
             pointer([*where, key]),
         )
+    check(Entry, entry, files.family_file("middleware"), tuple(where))
     if entry.get("enabled") is False:
         return
     params = entry.get("params")

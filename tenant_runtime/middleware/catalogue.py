@@ -43,6 +43,16 @@ def first(params: list[Any]) -> Any:
     return params[0] if params else None
 
 
+def options_of(params: list[Any]) -> dict[str, Any]:
+    """The first param, which must be an object where there is one."""
+    options = first(params)
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise ConfigurationError("params must be an object, or a list that starts with one")
+    return options
+
+
 async def url_not_found(request: WebRequest, next: Next) -> WebResponse:
     error = LoopbackError(f"Cannot {request.method} {request.url}", status=404)
     error.properties["status"] = 404  # as the original sets it; safeFields may show it
@@ -55,7 +65,7 @@ async def pass_through(request: WebRequest, next: Next) -> WebResponse:
 
 
 def error_handler(app: Any, params: list[Any]) -> Made:
-    options = ErrorOptions.from_params(first(params) if isinstance(first(params), dict) else None)
+    options = ErrorOptions.from_params(options_of(params))
 
     async def handle(request: WebRequest, error: Exception) -> WebResponse:
         return app.answer_error(request, error, options)  # type: ignore[no-any-return]
@@ -65,8 +75,8 @@ def error_handler(app: Any, params: list[Any]) -> Made:
 
 def legacy_error_handler(app: Any, params: list[Any]) -> Made:
     """``loopback#errorHandler`` of LoopBack 2: ``includeStack: false`` is the default now."""
-    params = [{"debug": bool((first(params) or {}).get("includeStack")), **(first(params) or {})}]
-    return error_handler(app, params)
+    options = options_of(params)
+    return error_handler(app, [{"debug": bool(options.get("includeStack")), **options}])
 
 
 def rest_layer(app: Any, params: list[Any]) -> Made:
@@ -84,7 +94,7 @@ def rest_layer(app: Any, params: list[Any]) -> Made:
 
 
 def token_layer(app: Any, params: list[Any]) -> Made:
-    layer = TokenLayer(app, first(params) or {})
+    layer = TokenLayer(app, options_of(params))
     return Made(layer)
 
 
@@ -107,7 +117,7 @@ def favicon(app: Any, params: list[Any]) -> Made:
 
 
 def parser(kind: str) -> Factory:
-    return lambda app, params: Made(body_parser(kind, first(params)))
+    return lambda app, params: Made(body_parser(kind, options_of(params)))
 
 
 def helmet_layer(name: str) -> Factory:
@@ -130,11 +140,11 @@ CATALOGUE: dict[str, Factory] = {
     "express.static": static_layer,
     "express#static": static_layer,
     "serve-favicon": favicon,
-    "compression": lambda app, params: Made(Compression(first(params))),
-    "cors": lambda app, params: Made(Cors(first(params))),
+    "compression": lambda app, params: Made(Compression(options_of(params))),
+    "cors": lambda app, params: Made(Cors(options_of(params))),
     "cookie-parser": lambda app, params: Made(CookieParser(first(params))),
     "morgan": lambda app, params: Made(morgan(*params[:2])),
-    "express-rate-limit": lambda app, params: Made(RateLimit(first(params))),
+    "express-rate-limit": lambda app, params: Made(RateLimit(options_of(params))),
     **{f"body-parser#{kind}": parser(kind) for kind in PARSERS},
     **{f"helmet#{name}": helmet_layer(name) for name in (*FIELDS, "hidePoweredBy")},
     "helmet": helmet_layer(""),
@@ -173,10 +183,7 @@ def imported(name: str, params: list[Any]) -> Layer:
         factory = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f'middleware "{name}" cannot be imported: {error}') from None
-    keywords = first(params) or {}
-    if not isinstance(keywords, dict):
-        raise ConfigurationError(f'the params of "{name}" must be an object: its keyword arguments')
-    return asgi_middleware(factory, keywords)
+    return asgi_middleware(factory, options_of(params))
 
 
 def from_code(function: Callable[..., Any], params: list[Any]) -> Made:
