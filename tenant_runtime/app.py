@@ -278,11 +278,18 @@ class App:
         return error_response(error, request, options)
 
     def log_error(self, request: WebRequest, error: Exception, options: ErrorOptions) -> None:
-        """5xx with a traceback, unless ``log`` is false; 4xx in one line where ``log`` is true."""
+        """5xx with a traceback, unless ``log`` is false; 4xx in one line where ``log`` is true.
+
+        A store that is away is no fault of the code: one line with the reason.
+        """
         if options.log is False:
             return
         path = request.original_url.partition("?")[0]  # a query may hold an access token
-        if getattr(error, "errors", None) is not None or status_number(getattr(error, "status", 500)) >= 500:
+        if getattr(error, "code", None) == "DATASOURCE_UNAVAILABLE":
+            logger.error("Request %s %s failed: %s", request.method, path, error.__cause__ or error)
+        elif (
+            getattr(error, "errors", None) is not None or status_number(getattr(error, "status", 500)) >= 500
+        ):
             text = "".join(traceback.format_exception(error)).rstrip()
             logger.error("Request %s %s failed: %s", request.method, path, text)
         elif options.log:

@@ -217,6 +217,7 @@ class DataSource:
                 status=503,
                 code="DATASOURCE_UNAVAILABLE",
                 name="DataSourceUnavailable",
+                expose=True,  # unlike other 5xx: the client may know which store it waits for
             )
         name = error.properties.pop("name", "Error")
         return LoopbackError(str(error), status=error.status, code=error.code, name=name, **error.properties)
