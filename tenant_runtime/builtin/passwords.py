@@ -49,13 +49,19 @@ async def hash_password(plain: str, work_factor: int = DEFAULT_WORK_FACTOR) -> s
     return digest.decode("ascii")
 
 
-async def verify_password(plain: Any, stored: Any) -> bool:
+def work_factor(User: Any) -> int:
+    """bcrypt's cost for a user model: its setting ``saltWorkFactor``."""
+    return int(User.settings.get("saltWorkFactor") or DEFAULT_WORK_FACTOR)
+
+
+async def verify_password(plain: Any, stored: Any, cost: int = DEFAULT_WORK_FACTOR) -> bool:
     """Whether ``plain`` is the password that ``stored`` (a hash, or the text itself) stands for.
 
-    Takes as long when there is nothing to compare with, so that the time does not tell whether a user exists.
+    Takes as long when there is nothing to compare with (``cost`` is that of the hashes there are), so that
+    the time does not tell whether a user exists.
     """
     if not isinstance(plain, str) or not plain or not isinstance(stored, str) or not stored:
-        await _in_thread(bcrypt.checkpw, b"nobody", _decoy())
+        await _in_thread(bcrypt.checkpw, b"nobody", _decoy(cost))
         return False
     attempt = plain.encode("utf-8", "surrogatepass")[:MAX_PASSWORD_BYTES]
     try:
@@ -65,9 +71,9 @@ async def verify_password(plain: Any, stored: Any) -> bool:
 
 
 @functools.cache
-def _decoy() -> bytes:
-    """A hash of nothing in particular, of the usual cost."""
-    return bcrypt.hashpw(b"nobody knows", bcrypt.gensalt(DEFAULT_WORK_FACTOR))
+def _decoy(cost: int) -> bytes:
+    """A hash of nothing in particular, well formed and as costly to compare with as a real one."""
+    return b"$2b$%02d$" % cost + b"." * 21 + b"u" + b"." * 30 + b"u"
 
 
 async def _in_thread(function: Callable[[bytes, bytes], Result], first: bytes, second: bytes) -> Result:

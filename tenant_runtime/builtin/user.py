@@ -16,7 +16,7 @@ import trio
 from tenant_runtime.builtin import user_hooks, user_remotes, verification
 from tenant_runtime.builtin.credentials import user_query, wants_user
 from tenant_runtime.builtin.email_address import is_email_address
-from tenant_runtime.builtin.passwords import check_rules, is_hash, verify_password
+from tenant_runtime.builtin.passwords import check_rules, is_hash, verify_password, work_factor
 from tenant_runtime.builtin.throttle import Throttle
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.javascript import UNDEFINED, to_number
@@ -101,12 +101,15 @@ async def login(User: Any, credentials: Any, include: Any = None) -> Any:
     """
     query = user_query(credentials, User.settings)
     key = (User.name, *query.values(), _caller())
+    wait_seconds = _guesses.wait_seconds(key, time.monotonic())
+    if wait_seconds:
+        await trio.sleep(wait_seconds)
     try:
         user = await User.find_one({"where": query})
     except LoopbackError:
         user = None
-    if not await _matches(user, credentials.get("password")):
-        await trio.sleep(_guesses.failed(key, time.monotonic()))
+    if not await _matches(User, user, credentials.get("password")):
+        _guesses.failed(key, time.monotonic())
         raise LoopbackError("login failed", status=401, code="LOGIN_FAILED")
     _guesses.succeeded(key)
     if User.settings.get("emailVerificationRequired") and not user["emailVerified"]:
@@ -122,9 +125,9 @@ async def login(User: Any, credentials: Any, include: Any = None) -> Any:
     return token
 
 
-async def _matches(user: Any, password: Any) -> bool:
+async def _matches(User: Any, user: Any, password: Any) -> bool:
     if user is None:
-        return await verify_password(password, None)
+        return await verify_password(password, None, work_factor(User))
     return bool(await user.has_password(password))
 
 
@@ -155,7 +158,7 @@ async def logout(User: Any, token_id: Any = None) -> None:
 
 async def has_password(user: Any, plain: Any) -> bool:
     """Whether ``plain`` is the user's password."""
-    return await verify_password(plain, user["password"])
+    return await verify_password(plain, user["password"], work_factor(user.model))
 
 
 async def change_password(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenant_runtime.builtin.passwords import DEFAULT_WORK_FACTOR, hash_password, is_hash
+from tenant_runtime.builtin.passwords import hash_password, is_hash, work_factor
 from tenant_runtime.errors import LoopbackError
 
 
@@ -66,8 +66,7 @@ async def hash_new_password(ctx: Any) -> None:
         return
     plain = holder.get("password")
     if isinstance(plain, str) and not is_hash(plain):
-        factor = ctx.Model.settings.get("saltWorkFactor") or DEFAULT_WORK_FACTOR
-        holder["password"] = await hash_password(plain, factor)
+        holder["password"] = await hash_password(plain, work_factor(ctx.Model))
 
 
 async def remember_original(ctx: Any) -> None:

@@ -65,11 +65,22 @@ def test_rules(plain: Any, code: str, message: str) -> None:
 
 def test_failures_wait_longer_and_longer() -> None:
     guesses = throttle.Throttle()
-    waits = [guesses.failed("key", float(second)) for second in range(14)]
+    waits = []
+    for second in range(0, 1400, 100):
+        waits.append(guesses.wait_seconds("key", float(second)))
+        guesses.failed("key", float(second))
     assert waits[:5] == [0] * 5
     assert waits[5:12] == [0.25, 0.5, 1, 2, 4, 8, 8]
-    assert guesses.failed("other", 14.0) == 0
-    assert guesses.failed("key", 14.0 + throttle.FORGET_AFTER_SECONDS) == 0
+    assert guesses.wait_seconds("other", 1400.0) == 0
+    assert guesses.wait_seconds("key", 1400.0 + throttle.FORGET_AFTER_SECONDS) == 0
+
+
+def test_attempts_at_once_queue_up() -> None:
+    guesses = throttle.Throttle()
+    for _ in range(throttle.FREE_FAILURES):
+        guesses.failed("key", 0.0)
+    assert [guesses.wait_seconds("key", 1.0) for _ in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert max(guesses.wait_seconds("key", 1.0) for _ in range(1000)) == throttle.MAX_WAIT_SECONDS
 
 
 def test_success_forgets() -> None:
@@ -77,11 +88,11 @@ def test_success_forgets() -> None:
     for _ in range(9):
         guesses.failed("key", 0.0)
     guesses.succeeded("key")
-    assert guesses.failed("key", 0.0) == 0
+    assert guesses.wait_seconds("key", 0.0) == 0
 
 
 def test_memory_is_bounded() -> None:
     guesses = throttle.Throttle()
     for number in range(throttle.MAX_KEYS + 10):
         guesses.failed(number, 0.0)
-    assert len(guesses._failures) == throttle.MAX_KEYS
+    assert len(guesses._keys) == throttle.MAX_KEYS
