@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ from mtgate.supervisor.listeners import PathTaken, bind
 from mtgate.supervisor.status import tenant_status
 from mtgate.supervisor.tenant import Services, Tenant
 from mtgate.supervisor.unit import State
-from mtgate.tenantdir.files import remove_tree, sweep
+from mtgate.tenantdir.files import last_change, remove_tree, sweep
 from mtgate.tenantdir.layout import is_tenant_id
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 #: Between two looks at the tenants' folder: one stat, whatever their number.
 SCAN_SECONDS = 1.0
+#: A folder that is being copied changes more often.
+SETTLED_SECONDS = 1.0
 
 
 class Supervisor:
@@ -192,7 +195,7 @@ class Supervisor:
             if self._folder_mtime() == self._scanned_mtime:
                 continue
             try:
-                await self._scan()
+                await self._scan(SETTLED_SECONDS)
             except OSError as error:
                 # a file system that is away for a moment is no reason to stop what runs
                 logger.error("%s cannot be scanned: %s", self._paths.tenants, error.strerror)
@@ -316,7 +319,8 @@ class Supervisor:
         except OSError:
             return -1
 
-    async def _scan(self) -> None:
+    async def _scan(self, settled_seconds: float = 0.0) -> None:
+        """Takes up what appeared and has not changed for so long: it may still be copied."""
         async with self._changing:
             self._scanned_mtime = self._folder_mtime()
             names = await trio.to_thread.run_sync(self._folders)
@@ -328,12 +332,22 @@ class Supervisor:
             difference = reconcile.compare(names - left, self._tenants.keys())
             for tenant_id in difference.vanished:
                 await self._vanished(self._tenants[tenant_id])
-            appeared = [self._appeared(tenant_id) for tenant_id in difference.appeared]
-            if difference.appeared or difference.vanished:
+            settled = [name for name in difference.appeared if await self._settled(name, settled_seconds)]
+            if len(settled) < len(difference.appeared):
+                self._scanned_mtime = -1  # look again
+            appeared = [self._appeared(tenant_id) for tenant_id in settled]
+            if settled or difference.vanished:
                 await self._services.desired.commit()
         for tenant in appeared:
             if tenant is not None:
                 self._take_up(tenant)
+
+    async def _settled(self, tenant_id: str, seconds: float) -> bool:
+        """Whether nothing in a folder changed for so long."""
+        if not seconds:
+            return True
+        changed = await trio.to_thread.run_sync(last_change, self._paths.tenant_dir(tenant_id))
+        return time.time() - changed >= seconds
 
     def _folders(self) -> set[str]:
         with os.scandir(self._paths.tenants) as entries:

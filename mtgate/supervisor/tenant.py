@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import trio
 
 from mtgate import notify
 from mtgate.control.schema import Isolation, LastExit, Result, ToolResult
-from mtgate.errors import Conflict, GateError, InvalidConfiguration, NotRunning, StartFailed
+from mtgate.errors import Conflict, GateError, InvalidConfiguration, NotRunning, StartFailed, UnknownTenant
 from mtgate.paths import Paths
 from mtgate.supervisor import crash_point, health, restart, spec
 from mtgate.supervisor.desired import DesiredState, Wanted
@@ -71,6 +71,7 @@ class Tenant:
 
     __slots__ = (
         "_failures",
+        "_halts",
         "_idle",
         "_journal",
         "_lock",
@@ -115,6 +116,7 @@ class Tenant:
         self._journal: Journal | None = None
         self._lock = trio.Lock()
         self._scope: trio.CancelScope | None = None
+        self._halts = 0
         self._timer: trio.CancelScope | None = None
         self._idle: trio.CancelScope | None = None
 
@@ -183,11 +185,11 @@ class Tenant:
 
     async def stop(self) -> Result:
         """Until nothing runs; what is being started is given up."""
-        self._interrupt("stopped")
-        async with self._commanded():
-            await self._want("stopped")
-            crash_point.passing("stop.after-state")
-            return await self._step(Event.STOP)
+        with self._halting("stopped"):
+            async with self._commanded():
+                await self._want("stopped")
+                crash_point.passing("stop.after-state")
+                return await self._step(Event.STOP)
 
     async def sleep(self) -> Result:
         """Stops the workers and waits for the first connection."""
@@ -239,10 +241,10 @@ class Tenant:
 
     async def remove(self) -> None:
         """Stops what runs; nothing can be started any more."""
-        self._interrupt("removed")
-        async with self._lock:
-            self._cancel_timer()
-            await self._stop(State.INACTIVE)
+        with self._halting("removed"):
+            async with self._lock:
+                self._cancel_timer()
+                await self._stop(State.INACTIVE)
 
     async def shut_down(self) -> None:
         """Stops what runs and leaves what is wanted as it is: the daemon is ending."""
@@ -302,6 +304,8 @@ class Tenant:
 
     async def _want(self, desired: str) -> None:
         """Desired state is on disk before anybody acts on it."""
+        if self.wanted.desired in ("removed", "removing"):
+            raise UnknownTenant(self.id)
         self._failures.clear()
         if self.wanted.desired != desired or self.wanted.asleep:
             before = (self.wanted.desired, self.wanted.asleep)
@@ -349,11 +353,18 @@ class Tenant:
         if self.wanted.uid is not None and self._services.launcher.isolation.uid_base is not None:
             await trio.to_thread.run_sync(give_tree, self.directory, self.wanted.uid)
 
-    def _interrupt(self, why: str) -> None:
+    @contextmanager
+    def _halting(self, why: str) -> Iterator[None]:
+        """Gives up the start that is under way and, meanwhile, those that wait for their turn."""
+        self._halts += 1
         if self._scope is not None:
             self.reason = why
             self._scope.cancel()
         self._cancel_timer()
+        try:
+            yield
+        finally:
+            self._halts -= 1
 
     def _enter(self, state: State, reason: str | None = None) -> None:
         services = self._services
@@ -384,6 +395,8 @@ class Tenant:
 
     async def _bring_up(self, count: int) -> list[Worker]:
         """`count` ready workers of a new generation, or an error and none."""
+        if self._halts:
+            raise Conflict(f'tenant "{self.id}" is being stopped', tenant=self.id)
         generation = self.wanted.generation + 1
         workers: list[Worker] = []
         with trio.CancelScope() as self._scope:

@@ -282,6 +282,23 @@ def _open_for_removal(parent: int, name: str) -> int:
         os.close(handle)
 
 
+def last_change(path: Path) -> float:
+    """When anything in a folder was changed last (ctime, seconds since the epoch); 0 when it is not there."""
+    newest = 0.0
+    pending = [path]
+    while pending:
+        try:
+            entries = list(os.scandir(current := pending.pop()))
+            newest = max(newest, current.stat().st_ctime)
+            for entry in entries:
+                newest = max(newest, entry.stat(follow_symlinks=False).st_ctime)
+                if entry.is_dir(follow_symlinks=False) and entry.name not in NOT_COPIED:
+                    pending.append(Path(entry.path))
+        except FileNotFoundError:
+            continue  # it is changing right now; whoever asks will ask again
+    return newest
+
+
 def sync_folder(path: Path) -> None:
     """Make a rename in the folder durable."""
     descriptor = os.open(path, _DIRECTORY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 from tests.end_to_end.harness import EXAMPLES, Gateway, alive, wait_for
@@ -93,8 +94,7 @@ def test_model_is_served_after_a_restart(gateway: Gateway) -> None:
 
 
 def test_a_folder_that_appears_or_vanishes_is_noticed(gateway: Gateway) -> None:
-    shutil.copytree(EXAMPLES / "embedded" / "bar", gateway.tenants / ".arriving")
-    (gateway.tenants / ".arriving").rename(gateway.tenants / "arrived")
+    shutil.copytree(EXAMPLES / "embedded" / "bar", gateway.tenants / "arrived")
     wait_for("the new tenant serves", lambda: gateway.get("/arrived/api/Products").status == 200)
     pids = gateway.pids("arrived")
     (gateway.tenants / "arrived").rename(gateway.root / "moved")
@@ -141,3 +141,16 @@ def test_workers_and_env(gateway: Gateway) -> None:
     wait_for("both have said it", lambda: gateway.ctl("logs", "pair").output.count("greeting hi") == 2)
     gateway.ctl("scale", "pair", "1")
     assert len(gateway.pids("pair")) == 1
+
+
+def test_a_folder_that_is_still_being_copied_is_left_alone(gateway: Gateway) -> None:
+    folder = gateway.tenants / "slowcopy"
+    folder.mkdir()
+    app = EXAMPLES / "embedded" / "bar"
+    for path in sorted(app.rglob("*"), reverse=True):
+        if path.is_file():
+            (folder / path.relative_to(app)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / path.relative_to(app))
+            time.sleep(0.15)  # a slow copy is what is tested
+    wait_for("it serves", lambda: gateway.get("/slowcopy/api/Products").status == 200)
+    assert gateway.status("slowcopy")["restarts"] == 0

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mtgate.tenantdir.files import WORK_PREFIX, Folder, UnsafePath, copy_tree, new_folder, remove_tree, sweep
+from mtgate.tenantdir.files import (
+    WORK_PREFIX,
+    Folder,
+    UnsafePath,
+    copy_tree,
+    last_change,
+    new_folder,
+    remove_tree,
+    sweep,
+)
 
 
 def test_write_makes_parents_and_keeps_permissions(tmp_path: Path) -> None:
@@ -109,3 +118,12 @@ def test_sweep_finishes_what_was_interrupted(tmp_path: Path) -> None:
     assert sweep(tmp_path) == [f"{WORK_PREFIX}1"]
     assert os.listdir(tmp_path) == ["foo"]
     assert sweep(tmp_path / "none") == []
+
+
+def test_the_last_change_is_the_deepest(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    before = last_change(tmp_path)
+    (tmp_path / "a/b/c").touch()
+    os.utime(tmp_path / "a/b/c", (1, 1))  # as cp -p does
+    assert last_change(tmp_path) >= before > 1
+    assert last_change(tmp_path / "none") == 0
