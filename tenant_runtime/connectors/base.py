@@ -41,7 +41,7 @@ class Capabilities:
 class ConnectorError(Exception):
     """The root of what a connector raises; foreign errors are translated at the call to the driver."""
 
-    status = 500
+    status: int | str = 500
     code: str | None = None
 
     def __init__(self, message: str, **properties: Any) -> None:
@@ -56,7 +56,7 @@ class DuplicateKey(ConnectorError):
         self, message: str, *, status: int | str = 422, code: str | None = None, **properties: Any
     ) -> None:
         super().__init__(message, **properties)
-        self.status = status  # type: ignore[assignment]
+        self.status = status
         self.code = code
 
 

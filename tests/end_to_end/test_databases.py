@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tenant_runtime.connectors.sql.engine import SqlConnector
 from tests.end_to_end.harness import EXAMPLES, Gateway
 
 
@@ -118,3 +120,32 @@ def test_both_variants_of_an_example_have_the_same_models() -> None:
         assert names == sorted(path.name for path in (other / "models").iterdir())
         for name in names:
             assert (one / "models" / name).read_text() == (other / "models" / name).read_text()
+
+
+def test_discovered_tables_are_served(
+    gateway: Gateway, mysql_database: dict[str, Any], tmp_path: Path
+) -> None:
+    """A database that no LoopBack ever saw: models are written, relations included, and work at once."""
+    database = SqlConnector("db", mysql_database, tmp_path)
+    for statement in (
+        "CREATE TABLE customers (customer_id INT AUTO_INCREMENT PRIMARY KEY, full_name VARCHAR(80) NOT NULL)",
+        "CREATE TABLE order_lines (id INT AUTO_INCREMENT PRIMARY KEY, customer_id INT, price DECIMAL(8,2))",
+        "ALTER TABLE order_lines ADD FOREIGN KEY (customer_id) REFERENCES customers (customer_id)",
+        "INSERT INTO customers (full_name) VALUES ('Ada')",
+        "INSERT INTO order_lines (customer_id, price) VALUES (1, 2.50)",
+    ):
+        database.execute(statement)
+    database.disconnect()
+    gateway.ctl("add", "legacy", "--no-start")
+    (gateway.tenants / "legacy/datasources.json").write_text(json.dumps({"db": mysql_database}))
+    assert "order-lines.json" in gateway.ctl("schema", "discover", "legacy").output
+    assert "nothing to change" in gateway.ctl("schema", "plan", "legacy", "--model", "OrderLines").output
+    gateway.ctl("schema", "apply", "legacy")  # the built-in models' tables
+    gateway.ctl("start", "legacy")
+    query = quote(json.dumps({"include": "customer"}))
+    answer = gateway.get(f"/legacy/api/OrderLines?filter={query}")
+    assert answer.status == 200, gateway.ctl("logs", "legacy").output
+    [line] = answer.json()
+    assert (line["price"], line["customer"]["fullName"]) == (2.5, "Ada")
+    assert len(gateway.get("/legacy/api/Customers/1/orderLines").json()) == 1
+    gateway.ctl("remove", "legacy", "--yes")

@@ -12,6 +12,9 @@ from typing import Any, Protocol, cast
 from tenant_runtime.connectors.base import ConnectorError, DataSourceUnavailable
 from tenant_runtime.connectors.sql.settings import Target
 
+#: What to do about a missing table; it ends the error's text in the log.
+MAKE_TABLES = " (schema apply makes the tables of the models)"
+
 
 class Driver(Protocol):
     """A module of ``drivers``; only the one that a data source names is loaded."""

@@ -11,7 +11,7 @@ import pymysql
 from pymysql.constants import CLIENT, CR, ER
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
-from tenant_runtime.connectors.sql.driver import has_unread, unavailable
+from tenant_runtime.connectors.sql.driver import MAKE_TABLES, has_unread, unavailable
 from tenant_runtime.connectors.sql.drivers import surrogates
 from tenant_runtime.connectors.sql.settings import Target
 
@@ -109,8 +109,9 @@ def translate(data_source: str, error: Exception, connecting: bool) -> Connector
         return None
     code = _MYSQL_CODES.get(number)
     text = f"{code}: {message}" if code else message
-    if number in _MYSQL_STATUS:
+    if number == ER.DUP_ENTRY:
         return DuplicateKey(text, status=_MYSQL_STATUS[number], code=code, errno=number)
-    found = ConnectorError(text, errno=number)
+    found = ConnectorError(text + (MAKE_TABLES if number == ER.NO_SUCH_TABLE else ""), errno=number)
     found.code = code
+    found.status = _MYSQL_STATUS.get(number, 500)
     return found

@@ -9,7 +9,7 @@ import psycopg
 import psycopg.types.datetime
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
-from tenant_runtime.connectors.sql.driver import has_unread, unavailable
+from tenant_runtime.connectors.sql.driver import MAKE_TABLES, has_unread, unavailable
 from tenant_runtime.connectors.sql.settings import Target
 
 
@@ -44,7 +44,7 @@ def translate(data_source: str, error: Exception, connecting: bool) -> Connector
     message = getattr(diagnostic, "message_primary", None) or str(error)
     if state == "23505":
         return DuplicateKey(message, status=422, code=state)
-    found = ConnectorError(message)
+    found = ConnectorError(message + (MAKE_TABLES if state == "42P01" else ""))
     found.code = state or None
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, QueryRefused
-from tenant_runtime.connectors.sql.driver import unavailable
+from tenant_runtime.connectors.sql.driver import MAKE_TABLES, unavailable
 from tenant_runtime.connectors.sql.settings import Target
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.patterns import BUDGET_SECONDS, Budget
@@ -61,6 +61,8 @@ def translate(data_source: str, error: Exception, connecting: bool) -> Connector
         return unavailable(data_source, "cannot open the file")
     if "database is locked" in message:
         return unavailable(data_source, "the file is locked by another process")
+    if message.startswith("no such table"):
+        return ConnectorError(message + MAKE_TABLES)
     if "user-defined function raised exception" in message:  # there is but one
         text = f"The regular expression takes more than {BUDGET_SECONDS} seconds"
         found = QueryRefused(text)

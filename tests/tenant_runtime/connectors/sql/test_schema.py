@@ -104,7 +104,7 @@ def test_plan_changes_nothing(connect: Make) -> None:
     steps = connector.plan()
     assert kinds(steps)[0] == ("Customer", "create-table")
     assert connector.plan() == steps
-    with pytest.raises(ConnectorError):
+    with pytest.raises(ConnectorError, match="schema apply makes the tables"):
         connector.find("Customer", Query())
 
 
