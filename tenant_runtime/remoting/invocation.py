@@ -23,7 +23,12 @@ from tenant_runtime.remoting.shared_method import Argument, Returned, SharedMeth
 Authorize = Callable[[RemotingContext], Awaitable[None]]
 
 #: What a call's options tell the data access layer (loopback ``createOptionsViaModelMethod``).
-QUERY_LIMITS = {"prohibitHiddenPropertiesInQuery": True, "maxDepthOfQuery": 12, "maxDepthOfData": 32}
+QUERY_LIMITS = {
+    "prohibitHiddenPropertiesInQuery": True,
+    "maxDepthOfQuery": 12,
+    "maxDepthOfData": 32,
+    "refuseEmptyWhere": True,  # ours, for the strict switch
+}
 
 
 class BoundArgument:

@@ -86,17 +86,8 @@ async def replace_or_create(ctx: RemotingContext) -> Any:
     return await ctx.model.replace_or_create(ctx.args["data"] or {}, ctx.options)
 
 
-def required_where(ctx: RemotingContext) -> Any:
-    """Without it the original fails on an assertion of its own: a 500."""
-    where = ctx.args["where"]
-    if where is None:
-        raise LoopbackError("The where argument should be an object", status=500)
-    return where
-
-
 async def upsert_with_where(ctx: RemotingContext) -> Any:
-    where = required_where(ctx)
-    return await ctx.model.upsert_with_where(where, ctx.args["data"] or {}, ctx.options)
+    return await ctx.model.upsert_with_where(ctx.args["where"], ctx.args["data"] or {}, ctx.options)
 
 
 async def exists(ctx: RemotingContext) -> Any:
@@ -125,7 +116,7 @@ async def destroy_all(ctx: RemotingContext) -> Any:
 
 async def update_all(ctx: RemotingContext) -> Any:
     options = {**ctx.options, "refuseEmptyWhere": True}
-    return await ctx.model.update_all(required_where(ctx), ctx.args["data"] or {}, options)
+    return await ctx.model.update_all(ctx.args["where"], ctx.args["data"] or {}, options)
 
 
 async def delete_by_id(ctx: RemotingContext) -> Any:

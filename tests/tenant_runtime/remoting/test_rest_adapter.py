@@ -241,3 +241,10 @@ async def test_change_streams(small_app: Make) -> None:
     assert [change["type"] for change in seen] == ["create", "update", "remove"]
     assert seen[0] == {"type": "create", "target": 1, "data": {"name": "a", "id": 1}}
     assert not feed.streams
+
+
+@pytest.mark.parametrize(("strict", "without", "empty"), [(False, 500, 200), (True, 400, 400)])
+async def test_updates_of_everything(small_app: Make, strict: bool, without: int, empty: int) -> None:
+    call = await small_app({"config.json": {"strict": strict, "remoting": {"rest": {"handleErrors": False}}}})
+    assert (await call("POST", "/api/Items/update", {"name": "x"})).status == without
+    assert (await call("POST", "/api/Items/update?where={}", {"name": "x"})).status == empty
