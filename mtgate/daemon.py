@@ -91,7 +91,7 @@ class Daemon:
 async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int]) -> None:
     settings = daemon.settings
     children = Children()
-    zygote = Zygote(children)
+    zygote = Zygote(children, enabled=settings.supervisor.zygote)
     async with trio.open_nursery() as nursery:
         supervisor, feed, services = _assemble(daemon, children, zygote, nursery)
         nursery.start_soon(children.reap_forever)

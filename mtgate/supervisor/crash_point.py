@@ -19,7 +19,6 @@ POINTS = (
     "add.after-state",
     "remove.after-state",
     "remove.after-stop",
-    "remove.half-deleted",
     "remove.after-delete",
     "start.after-state",
     "start.after-fork",

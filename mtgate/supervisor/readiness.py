@@ -15,6 +15,7 @@ import trio
 
 from mtgate import notify
 from mtgate.errors import GateError, InvalidConfiguration, StartFailed
+from mtgate.supervisor.restart import Reason
 from mtgate.supervisor.worker import Worker
 from mtgate.tenantdir.complaint import Complaint
 from mtgate.tenantdir.schema import TenantConfig
@@ -45,7 +46,7 @@ def failure(tenant: str, worker: Worker, config: TenantConfig, log_tail: list[st
         said.get("line"),
     )
     invalid = ended is not None and ended.code == notify.EXIT_CONFIGURATION
-    if ended is None or worker.commanded:
+    if ended is None or worker.blame is Reason.START_TIMEOUT:
         detail = f"not ready within {config.start_timeout_seconds:g} s"
     else:
         detail = str(complaint) if said else f"the worker ended before it was ready: {ended}"

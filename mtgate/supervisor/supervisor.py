@@ -206,6 +206,7 @@ class Supervisor:
         async with trio.open_nursery() as nursery:
             for tenant in self._tenants.values():
                 nursery.start_soon(tenant.shut_down)
+        await self._services.desired.commit()  # who sleeps, which is otherwise written a little later
 
     # -- adding and removing ---------------------------------------------------------------------------------
 
@@ -280,11 +281,12 @@ class Supervisor:
         async with self._changing:
             tenant = self.tenant(tenant_id)
             before = tenant.wanted.desired
+            tenant.gone = True  # what waits for its lock must not make it wanted again
             tenant.wanted.desired = "removed" if keep_files else "removing"
             try:
                 await self._services.desired.commit()
             except OSError:
-                tenant.wanted.desired = before
+                tenant.gone, tenant.wanted.desired = False, before
                 raise
             crash_point.passing("remove.after-state")
             await tenant.remove()
@@ -381,6 +383,7 @@ class Supervisor:
 
     async def _vanished(self, tenant: Tenant) -> None:
         logger.info("tenant %s: its folder vanished, it is removed", tenant.id)
+        tenant.gone = True
         await tenant.remove()
         self._unmake(tenant)
         del self._services.desired.tenants[tenant.id]

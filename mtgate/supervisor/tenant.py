@@ -80,6 +80,7 @@ class Tenant:
         "_timer",
         "config",
         "directory",
+        "gone",
         "id",
         "last_active",
         "last_exit",
@@ -107,6 +108,7 @@ class Tenant:
         self.reason: str | None = None
         self.workers: list[Worker] = []
         self.retiring: list[Worker] = []
+        self.gone = False
         self.restarts = 0
         self.last_exit: LastExit | None = None
         self.retry_at: datetime | None = None
@@ -296,6 +298,8 @@ class Tenant:
     @asynccontextmanager
     async def _commanded(self) -> AsyncIterator[None]:
         async with self._lock:
+            if self.gone:
+                raise UnknownTenant(self.id)
             self._cancel_timer()
             try:
                 yield

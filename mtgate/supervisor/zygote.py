@@ -37,7 +37,8 @@ class ForkFailed(Exception):
 class Zygote:
     """The daemon's side of the zygote."""
 
-    def __init__(self, children: Children) -> None:
+    def __init__(self, children: Children, *, enabled: bool = True) -> None:
+        self._enabled = enabled
         self._children = children
         self._channel: socket.socket | None = None
         self._process: Process | None = None
@@ -52,7 +53,10 @@ class Zygote:
         return self._process.pid if self._process is not None and self._channel is not None else None
 
     async def run(self) -> None:
-        """Keeps a zygote running."""
+        """Keeps a zygote running; without one every start executes an interpreter."""
+        if not self._enabled:
+            self._tried.set()
+            return
         failures = 0
         while True:
             process, channel = self._spawn(["{fd}"])

@@ -1,0 +1,121 @@
+"""A supervisor of its own for a test: real processes, no proxies, no control socket, no zygote.
+
+As a script it runs words from its arguments (`add foo`, `stop foo`…) on a folder, for tests that let it die.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from mtgate.paths import Paths, locate
+from mtgate.supervisor.desired import DesiredState
+from mtgate.supervisor.events import Events
+from mtgate.supervisor.history import History
+from mtgate.supervisor.isolation import Isolation
+from mtgate.supervisor.launcher import Launcher
+from mtgate.supervisor.listeners import Sleepers
+from mtgate.supervisor.process import Children, become_subreaper
+from mtgate.supervisor.routes import Unrouted
+from mtgate.supervisor.supervisor import Supervisor
+from mtgate.supervisor.tenant import Services, Tenant
+from mtgate.supervisor.zygote import Zygote
+from mtgate.tenantdir.schema import TenantConfig
+
+PROGRAM = Path(__file__).with_name("tenant_program.py")
+WEAK = dict.fromkeys(("uid", "mounts", "user_namespace", "landlock", "seccomp"), False)
+
+
+def paths_of(root: Path) -> Paths:
+    return locate({}, os.getuid(), root=str(root))
+
+
+def make_tenant(root: Path, name: str, behaviour: str = "", **settings: object) -> Path:
+    """A folder whose program is tenant_program.py."""
+    folder = root / "tenants" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"command": [sys.executable, str(PROGRAM)], "start_timeout_seconds": 20, **settings}
+    (folder / "tenant.json").write_text(json.dumps(document))
+    (folder / "behaviour").write_text(behaviour)
+    return folder
+
+
+@asynccontextmanager
+async def supervising(root: Path, layers: dict[str, bool] | None = None) -> AsyncIterator[Supervisor]:
+    """Takes up what is under `root`; at the end everything is stopped."""
+    paths = paths_of(root)
+    desired = DesiredState(paths.state)
+    desired.load()
+    become_subreaper()
+    children = Children()
+    zygote = Zygote(children, enabled=False)
+    isolation = Isolation(paths, layers or WEAK, 200_000, orphans_stop=True)
+    known: dict[str, Tenant] = {}
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            services = Services(
+                paths=paths,
+                defaults=TenantConfig(),
+                events=Events(),
+                desired=desired,
+                history=History(paths.state / "history"),
+                launcher=Launcher(paths, zygote, children, isolation, os.environ),
+                children=children,
+                sleepers=Sleepers(),
+                routes=Unrouted(),
+                starts=trio.CapacityLimiter(4),
+                nursery=nursery,
+            )
+            supervisor = Supervisor(services, known)
+            nursery.start_soon(children.reap_forever)
+            nursery.start_soon(services.sleepers.watch)
+            nursery.start_soon(zygote.run)
+            await supervisor.take_up_all({})
+            try:
+                yield supervisor
+            finally:
+                with trio.CancelScope(shield=True):
+                    await supervisor.shut_down()
+                    for tenant in supervisor.tenants():
+                        tenant.listener.close()
+                nursery.cancel_scope.cancel()
+
+
+async def ask(root: Path, name: str, target: str = "/") -> str:
+    """The body of an answer from the tenant's own socket."""
+    async with await trio.open_unix_socket(str(paths_of(root).tenant_socket(name))) as stream:
+        await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        data = b""
+        async for piece in stream:
+            data += piece
+    return data.partition(b"\r\n\r\n")[2].decode()
+
+
+async def until(condition: object, seconds: float = 20.0) -> None:
+    """Polls a condition about the outside world, which sends no event."""
+    assert callable(condition)
+    with trio.fail_after(seconds):
+        while not condition():
+            await trio.sleep(0.02)
+
+
+async def _script(root: Path, words: list[str]) -> None:
+    async with supervising(root) as supervisor:
+        for word, name in zip(words[::2], words[1::2], strict=True):
+            if word == "add":
+                make_tenant(root, name)
+                await supervisor.add(name, start=True)
+            elif word == "remove":
+                await supervisor.remove(name, keep_files=False)
+            else:
+                await getattr(supervisor, word)(name)
+
+
+if __name__ == "__main__":
+    trio.run(_script, Path(sys.argv[1]), sys.argv[2:])
