@@ -57,8 +57,19 @@ def as_json(value: Any) -> str:
 
 def build_where(where: Any, context: WhereContext) -> Where:
     """The tree of a where object. Raises LoopbackError: 400 for what LoopBack refuses, 500 where it
-    breaks.
+    breaks (400 with ``strict``).
     """
+    if not context.strict:
+        return _tree(where, context)
+    try:
+        return _tree(where, context)
+    except LoopbackError as error:
+        if error.status == 500:
+            error.status = 400
+        raise
+
+
+def _tree(where: Any, context: WhereContext) -> Where:
     if not isinstance(where, dict):
         raise bad_where(f"The where clause {as_json(where)} is not an object")
     children: list[Where] = []
@@ -79,7 +90,7 @@ def _clauses(name: str, value: Any, context: WhereContext) -> list[Where]:
     for clause in clauses:
         if clause is None:
             raise LoopbackError("Cannot convert undefined or null to object", name="TypeError")
-        trees.append(build_where(clause, context))
+        trees.append(_tree(clause, context))
     return trees
 
 
@@ -264,7 +275,7 @@ def _check_nested(value: Any, prop: Property, nested: ModelDefinition, context: 
     several = prop.type.kind == "array" and isinstance(value, list)
     for item in value if several else [value]:
         if item is not None:
-            build_where(item, inner)
+            _tree(item, inner)
 
 
 def _number(value: Any) -> Any:

@@ -72,7 +72,12 @@ def construct(
     converted.
     """
     instance = Instance(model, {}, persisted)
-    fill(instance, data, setters=setters, defaults=defaults, fields=fields)
+    try:
+        fill(instance, data, setters=setters, defaults=defaults, fields=fields)
+    except LoopbackError as error:
+        if error.status == 500 and setters and model.registry.strict:
+            error.status = 400  # a bad point, a property with a dot: the client's mistake
+        raise
     return instance
 
 
