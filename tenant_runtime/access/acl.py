@@ -141,22 +141,22 @@ def _covers(rule: str, asked: str) -> bool:
     return rule == EXECUTE or (rule == WRITE and asked == REPLICATE)
 
 
+def _highest_first(one: tuple[float, Entry], other: tuple[float, Entry]) -> int:
+    """Compares in pairs, not by key: a score that is not a number equals everything, and the order that comes
+    of it is that of the original's engine, whose sort is a port of Python's."""
+    difference = other[0] - one[0]
+    return (difference > 0) - (difference < 0)
+
+
 def resolve(entries: Sequence[Entry], request: AccessRequest, default_permission: str | None = None) -> str:
     """The permission that the entries, all of which apply to the caller, give to the request.
 
     ``default_permission`` is the model's setting; without one nothing said means ALLOW.
     """
-
-    def by_score(one: Entry, other: Entry) -> int:
-        # In pairs, not by key: a score that is not a number equals everything, and the order that comes of it
-        # is that of the original's engine, whose sort is a port of this one.
-        difference = score(other, request) - score(one, request)
-        return (difference > 0) - (difference < 0)
-
-    ranked = sorted(entries, key=functools.cmp_to_key(by_score))
+    scored = [(score(entry, request), entry) for entry in entries]
     permission: str | None = DEFAULT
-    for entry in ranked:
-        if score(entry, request) < 0:
+    for points, entry in sorted(scored, key=functools.cmp_to_key(_highest_first)):
+        if points < 0:
             break
         if not request.is_wildcard or request.is_exactly(entry):
             permission = entry.permission

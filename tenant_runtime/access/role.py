@@ -92,11 +92,18 @@ class Roles:
         user = context.user
         if context.model is None or not context.model_id or user is None:
             return False
+        loaded = None if context.remoting is None else context.remoting.instance
+        if loaded is not None and not (
+            loaded.model is context.model and _same_id(loaded.id, context.model_id)
+        ):
+            loaded = None
         options = {"accessToken": context.access_token}
-        return await self.is_owner(context.model, context.model_id, user, options)
+        return await self.is_owner(context.model, context.model_id, user, options, loaded)
 
-    async def is_owner(self, model: Any, model_id: Any, user: Principal, options: dict[str, Any]) -> bool:
-        """Whether the instance belongs to the user.
+    async def is_owner(
+        self, model: Any, model_id: Any, user: Principal, options: dict[str, Any], loaded: Any = None
+    ) -> bool:
+        """Whether the instance (``loaded``, where the call has it already) belongs to the user.
 
         A user owns itself. Otherwise the model's ``ownerRelations`` say which relations tell the owner;
         without them a property ``userId`` or ``owner``, then the first belongsTo relation to a user model.
@@ -109,7 +116,7 @@ class Roles:
             return False
         if model.extends("User") and user.type in (USER, model.name):
             return _same_id(model_id, user.id)
-        instance = await model.find_by_id(model_id, None, options)
+        instance = loaded if loaded is not None else await model.find_by_id(model_id, None, options)
         if instance is None:
             return False
         wanted = model.settings.get("ownerRelations")
