@@ -26,11 +26,11 @@ UNLIKE_JAVASCRIPT = re.compile(rb"[0-9](?:\.[0-9]|[eE][-+0-9]|[0-9]{15})")
 
 def default(value: Any) -> Any:
     """What JSON does not know by itself."""
-    if isinstance(value, datetime):
-        return iso_text(value)
     to_json = getattr(value, "to_json", None)
     if to_json is not None:
         return to_json()
+    if isinstance(value, datetime):
+        return iso_text(value)
     if isinstance(value, bytes):
         return {"type": "Buffer", "data": list(value)}
     if isinstance(value, Decimal):
