@@ -15,8 +15,9 @@ from typing import Any
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.remoting.hooks import When
 from tenant_runtime.remoting.invocation import remote_function
+from tenant_runtime.remoting.key_value_methods import key_value_methods
 from tenant_runtime.remoting.nested_methods import nested_methods
-from tenant_runtime.remoting.persisted_methods import key_value_methods, persisted_methods
+from tenant_runtime.remoting.persisted_methods import persisted_methods
 from tenant_runtime.remoting.relation_methods import relation_methods
 from tenant_runtime.remoting.shared_class import SharedClass
 from tenant_runtime.remoting.shared_method import SharedMethod, method_from_spec
