@@ -104,6 +104,12 @@ class RequestHead:
             return b"keep-alive" in options and b"close" not in options
         return b"close" not in options
 
+    def connection_field(self, keep: bool) -> bytes:
+        """The response's Connection: 1.1 keeps alive unless told otherwise, 1.0 the other way round."""
+        if not keep:
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if self.http_version == b"1.0" else b""
+
     @property
     def has_body(self) -> bool:
         """Are there body bytes to come?"""

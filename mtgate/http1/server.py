@@ -225,7 +225,7 @@ class Connection:
             keep = keep and (chunked or bool(announced) or bodiless)
         elif response.status not in (204, 304):
             fields.append((b"content-length", b"%d" % len(body)))
-        lines = status_line(response.status) + render_fields(fields) + _connection_field(head, keep) + b"\r\n"
+        lines = status_line(response.status) + render_fields(fields) + head.connection_field(keep) + b"\r\n"
         if isinstance(body, bytes):
             await self.stream.send_all(lines if bodiless else lines + body, stall)
         else:
@@ -247,16 +247,9 @@ class Connection:
         document = {"title": refusal.reason, "status": refusal.status}
         body = json.dumps(document).encode()
         fields = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        head = status_line(refusal.status) + render_fields(fields) + b"connection: close\r\n\r\n"
+        head = status_line(refusal.status) + render_fields(fields) + b"Connection: close\r\n\r\n"
         try:
             await self.stream.send_all(head + body, self._limits.write_timeout_seconds)
             await self._incoming.linger()
         except (StreamBroken, StreamTimeout):
             self.stream.close()
-
-
-def _connection_field(head: RequestHead, keep: bool) -> bytes:
-    """HTTP/1.1 keeps alive unless told otherwise, HTTP/1.0 the other way round (RFC 9112 9.3)."""
-    if not keep:
-        return b"connection: close\r\n"
-    return b"connection: keep-alive\r\n" if head.http_version == b"1.0" else b""

@@ -309,7 +309,7 @@ class Exchange:
     async def _pass_interim(self, response: ResponseHead) -> None:
         """All but 100, which the gateway says itself; HTTP/1.0 has none (RFC 9110 15.2)."""
         if response.status != 100 and self._head.http_version == b"1.1":
-            await self._client.send_all(rewrite.response_head(response, None, b"", False), self._stall)
+            await self._client.send_all(rewrite.response_head(response, None, b""), self._stall)
 
     async def _relay(self, upstream: Upstream, response: ResponseHead) -> tuple[bool, bool]:
         framing = response.fields.framing
@@ -323,7 +323,8 @@ class Exchange:
         keep = self._keep and not must_close and self._incoming.body_complete
         first = self._first_piece(incoming)
         self.sent_bytes = len(first)
-        data = rewrite.response_head(response, length, self._extra(response), not keep)
+        extra = self._extra(response) + self._head.connection_field(keep)
+        data = rewrite.response_head(response, length, extra)
         data += chunk(first) if chunked and first else first
         if chunked and reader.complete:
             data += LAST_CHUNK

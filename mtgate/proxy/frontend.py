@@ -288,7 +288,7 @@ class ClientConnection:
         lines += b"X-Request-Id: %b\r\n%b" % (exchange.trace.request_id, extra)
         if status != 204:
             lines += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content_type, len(body))
-        lines += b"\r\n" if keep else b"Connection: close\r\n\r\n"
+        lines += head.connection_field(keep) + b"\r\n"
         exchange.status, exchange.sent_bytes = status, len(body)
         data = lines if head.method == b"HEAD" else lines + body
         await self._stream.send_all(data, self._gateway.limits.write_timeout_seconds)

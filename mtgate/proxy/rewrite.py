@@ -182,15 +182,9 @@ def upgrades(head: RequestHead) -> bool:
     return _ONE_TOKEN.match(upgrade) is not None and upgrade not in _FORBIDDEN_UPGRADES
 
 
-def response_head(head: ResponseHead, length: int | None, extra: bytes, close: bool) -> bytes:
+def response_head(head: ResponseHead, length: int | None, extra: bytes) -> bytes:
     """The head for the client. ``length``: of the body, CHUNKED, or None when nothing is said about it."""
-    return b"%b%b%b%b%b\r\n" % (
-        _line(head),
-        response_fields(head.fields),
-        framing_field(length),
-        extra,
-        b"Connection: close\r\n" if close else b"",
-    )
+    return b"%b%b%b%b\r\n" % (_line(head), response_fields(head.fields), framing_field(length), extra)
 
 
 def framing_field(length: int | None) -> bytes:

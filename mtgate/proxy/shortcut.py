@@ -247,7 +247,7 @@ class Shortcut:
         if response.http_version != b"1.1" or not response.fields.ordinary:
             return False
         extra = gateway.response_extra(response, sent.trace, time.monotonic() - sent.began)
-        answer = rewrite.response_head(response, length, extra, False) + data[end:]
+        answer = rewrite.response_head(response, length, extra) + data[end:]
         self._sent = None
         sent.tenant.keep(sent.upstream)
         self._leave(sent.tenant)

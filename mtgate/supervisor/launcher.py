@@ -58,6 +58,9 @@ class Launcher:
 
     async def launch(self, order: Order) -> Worker:
         """A started worker; ForkFailed or OSError leaves nothing open."""
+        # A program of the tenant's own gets its socket blocking, as from systemd (sd_listen_fds(3)): a plain
+        # accept loop would end at once otherwise. The flag is the socket's, not the descriptor's.
+        order.listener.setblocking(order.config.command is not None)
         with _Descriptors() as made:
             outputs = {name: made.pipe() for name in ("stdout", "stderr")}
             given = [outputs["stdout"][1], outputs["stderr"][1], order.listener.fileno()]

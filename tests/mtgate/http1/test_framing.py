@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtgate.http1.framing import ChunkedReader, CloseReader, LengthReader, chunk, response_reader
@@ -66,6 +66,7 @@ def test_bad_chunks(data: bytes, step: int) -> None:
             reader.feed(data[at : at + step])
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.integers(1, 20))
 def test_what_we_chunk_we_read(pieces: list[bytes], step: int) -> None:
     data = b"".join(map(chunk, pieces)) + b"0\r\n\r\n"

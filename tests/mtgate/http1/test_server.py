@@ -58,14 +58,14 @@ async def test_keep_alive_and_pipelining(tmp_path: Path) -> None:
         )
     assert got.count(b"HTTP/1.1 200 OK\r\n") == 3
     assert got.index(b"GET /1 ") < got.index(b"POST /2 hi") < got.index(b"POST /3 yo")
-    assert got.count(b"connection: close") == 1
+    assert got.count(b"Connection: close") == 1
 
 
 async def test_head_and_http10(tmp_path: Path) -> None:
     async with serving(echo, tmp_path):
         head = await talk(tmp_path, b"HEAD /x HTTP/1.1\r\n" + CLOSE + b"\r\n")
         old = await talk(tmp_path, b"GET /x HTTP/1.0\r\n\r\n")
-    assert head.endswith(b"content-length: 8\r\nconnection: close\r\n\r\n")
+    assert head.endswith(b"content-length: 8\r\nConnection: close\r\n\r\n")
     assert old.endswith(b"\r\n\r\nGET /x ")
 
 
@@ -126,7 +126,7 @@ async def test_refusals_say_why_and_close(tmp_path: Path, data: bytes, status: b
         got = await talk(tmp_path, data)
     assert got.startswith(b"HTTP/1.1 " + status)
     assert b"application/problem+json" in got
-    assert b"connection: close" in got
+    assert b"Connection: close" in got
 
 
 async def test_idle_connection_is_closed(tmp_path: Path) -> None:

@@ -257,6 +257,17 @@ async def test_a_worker_that_closes_idle_costs_no_request(house: Any) -> None:
             assert (await read_response(stream))[0] == 200
 
 
+async def test_http10_keeps_alive_when_asked(house: Any) -> None:
+    await house.start(Route("foo", await house.worker()))
+    async with await house.connect() as stream:
+        for target in (b"/foo/x", b"/nobody"):
+            await stream.send_all(b"GET " + target + b" HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            _, fields, _ = await read_response(stream)
+            assert fields["connection"] == "keep-alive"
+    got = await house.talk(b"GET /foo/x HTTP/1.0\r\n\r\n")
+    assert parse(got)[1]["connection"] == "close"
+
+
 async def test_half_closed_client_still_gets_its_answer(house: Any) -> None:
     release = trio.Event()
 
