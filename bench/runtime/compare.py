@@ -49,8 +49,10 @@ def compare(store: str, options: argparse.Namespace, servers: RunningServers) ->
         if options.gateways:
             systems.append(enter(behind_node_gateway(systems[0], options.node_modules)))
             systems.append(enter(behind_mtgate(store, servers)))
-        identities = {system.name: seed(system) for system in systems[:2] + systems[3:]}
-        identities[systems[2].name] = identities[systems[0].name] if options.gateways else None
+        # Each has a store of its own, except that the node gateway is before the first system.
+        stores = {system.pids[-1]: system for system in reversed(systems)}
+        ids = {pid: seed(system) for pid, system in stores.items()}
+        identities = {system.name: ids[system.pids[-1]] for system in systems}
         measured: dict[tuple[str, str], list[Measured]] = defaultdict(list)
         for _ in range(options.rounds):
             for position in range(len(loads(1))):

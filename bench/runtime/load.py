@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -65,19 +66,19 @@ def seed(system: System) -> Any:
 
 def wrk(system: System, path: str, *, connections: int, seconds: float, body: Any = None) -> Measured:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
-    script = None
-    if body is not None:
-        script = post_script(body)
-        command += ["-s", "/dev/stdin"]
-    before = system.cpu_seconds()
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{system.port}{system.path}{path}"],
-        input=script,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    used = system.cpu_seconds() - before
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        if body is not None:
+            script.write(post_script(body))
+            script.flush()
+            command += ["-s", script.name]
+        before = system.cpu_seconds()
+        done = subprocess.run(
+            [*command, f"http://127.0.0.1:{system.port}{system.path}{path}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        used = system.cpu_seconds() - before
     total = int(found(r"(\d+) requests in", done.stdout) or 0)
     errors = int(found(r"Non-2xx or 3xx responses: (\d+)", done.stdout) or 0)
     return Measured(
