@@ -29,6 +29,9 @@ PRODUCES = [
     *("application/json", "application/xml", "text/xml"),
     *("application/javascript", "text/javascript"),  # JSONP
 ]
+SWITCHES = ("generateOperationScopedModels", "generateRelationProperties")
+#: Not to be replaced by the ``swagger`` of config.json.
+FIXED = ("swagger", "info", "basePath", "paths", "tags", "definitions")
 NOT_FROM_CLIENTS = frozenset(["req", "res", "context", "options", "none"])
 READS_WITH_RELATIONS = re.compile(r"\.(find|findOne|findById|__(get|findById)__*)")
 
@@ -79,9 +82,9 @@ def document(
     made = base(options, package)
     made["tags"] = [tag_of(shared_class) for shared_class in classes.values()]
     made["paths"] = paths(routes, definitions)
-    own = {key: value for key, value in extensions.items() if not key.startswith("generate")}
+    own = {key: value for key, value in extensions.items() if key not in SWITCHES and key not in FIXED}
     return {
-        **{key: value for key, value in (own | made).items() if value is not None},
+        **{key: value for key, value in (made | own).items() if value is not None},
         "definitions": {**(options.get("models") or {}), **definitions.build()},
     }
 

@@ -52,6 +52,7 @@ def test_info_and_options() -> None:
         1,
     )
     assert "generateOperationScopedModels" not in whole
+    assert made(extensions={"produces": ["a/b"], "info": {}})["produces"] == ["a/b"]
     assert made(options={"consumes": ["a/b"], "produces": ["c/d"]})["consumes"] == ["a/b"]
 
 
