@@ -7,6 +7,7 @@ tenant.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -27,7 +28,7 @@ from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
 from mtgate.sandbox import layers
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
-from mtgate.supervisor import handover
+from mtgate.supervisor import handover, orphans
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.handover import Handover
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 #: For commands under way before the program is replaced.
 LEAVE_SECONDS = 20.0
+ADDRESS_TRIES, ADDRESS_PAUSE_SECONDS = 30, 0.1
 
 
 class AlreadyRunning(Exception):
@@ -69,7 +71,7 @@ async def run(settings: Settings, reload: Callable[[], Settings] | None = None) 
         isolation = find_isolation(settings)
         raise_descriptor_limit()
         become_subreaper()
-        sockets = Sockets.open(settings, left)
+        sockets = await Sockets.open(settings, left)
         try:
             await _run(Daemon(settings, desired, isolation, sockets, lock, reload), left, signals)
         finally:
@@ -98,7 +100,9 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
         nursery.start_soon(daemon.desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
         nursery.start_soon(zygote.run)
-        await supervisor.take_up_all(left.tenants if left else {})
+        adopt = settings.supervisor.orphans == "adopt"
+        tenants = left.tenants if left else orphans.take(services.launcher.records, adopt=adopt)
+        await supervisor.take_up_all(tenants)
         await nursery.start(control_server(supervisor, settings).serve, daemon.sockets.control.dup())
         feed.inherit(left.proxies if left else [])
         await nursery.start(feed.run)
@@ -283,13 +287,15 @@ class Sockets:
         self.control = control
 
     @classmethod
-    def open(cls, settings: Settings, left: Handover | None) -> Sockets:
+    async def open(cls, settings: Settings, left: Handover | None) -> Sockets:
         """Those that the program before us left, and new ones for addresses that it did not have."""
         inherited = {} if left is None else left.public
         public = {}
         for address in settings.server.addresses:
             number = inherited.pop(str(address), None)
-            public[str(address)] = open_listener(address) if number is None else socket.socket(fileno=number)
+            public[str(address)] = (
+                (await open_listener(address)) if number is None else socket.socket(fileno=number)
+            )
         for number in inherited.values():
             os.close(number)
         control = (
@@ -309,8 +315,24 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def open_listener(address: TcpAddress | UnixAddress) -> socket.socket:
-    """A public listening socket; OSError names the address."""
+async def open_listener(address: TcpAddress | UnixAddress) -> socket.socket:
+    """A public listening socket; OSError names the address.
+
+    An address in use is tried again for a while: the proxies of a daemon that was killed let go of it in a
+    moment.
+    """
+    for _ in range(ADDRESS_TRIES):
+        try:
+            return bind_address(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        await trio.sleep(ADDRESS_PAUSE_SECONDS)
+    return bind_address(address)
+
+
+def bind_address(address: TcpAddress | UnixAddress) -> socket.socket:
+    """One try."""
     if isinstance(address, UnixAddress):
         return bind(Path(address.path), None, None, mode=0o666)
     family, _, _, _, target = socket.getaddrinfo(

@@ -136,7 +136,8 @@ class Worker:
                 self.drain()
             elif word == notify.STOP:
                 self.stop()
-        self.stop()  # the supervisor is gone
+        if os.environ.get("MTGATE_ORPHANS") != "adopt":
+            self.stop()  # the supervisor is gone; where it is to be adopted, the next one sends TERM
 
     async def watch_signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -45,7 +45,7 @@ class Isolation:
     ) -> None:
         self._paths = paths
         self._layers = dict(layers)
-        self._orphans_stop = orphans_stop
+        self.adopts = not orphans_stop
         self._code = code_paths()
         self._closed = closed_ancestors([*self._code, str(paths.tenants)])
         if self._closed and layers["uid"] and not layers["mounts"]:
@@ -85,7 +85,7 @@ class Isolation:
             processes=limits.processes if own_count else None,
             open_files=limits.open_files,
             memory_bytes=limits.memory_bytes,
-            die_with_parent=self._orphans_stop,
+            die_with_parent=not self.adopts,
             mounts=has["mounts"],
             user_namespace=has["user_namespace"],
             covered=self._covered(),

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from mtgate.control.schema import ToolResult
 from mtgate.paths import Paths
 from mtgate.supervisor import crash_point, spec
 from mtgate.supervisor.isolation import Isolation
-from mtgate.supervisor.process import Children, Process
+from mtgate.supervisor.orphans import RunRecord, RunRecords
+from mtgate.supervisor.process import Children, Process, start_time
 from mtgate.supervisor.worker import Worker
 from mtgate.supervisor.zygote import Zygote
 from mtgate.tenantdir.schema import TenantConfig
@@ -55,6 +57,7 @@ class Launcher:
         self._children = children
         self.isolation = isolation
         self._environ = environ
+        self.records = RunRecords(paths.run / "workers")
 
     async def launch(self, order: Order) -> Worker:
         """A started worker; ForkFailed or OSError leaves nothing open."""
@@ -62,7 +65,7 @@ class Launcher:
         # accept loop would end at once otherwise. The flag is the socket's, not the descriptor's.
         order.listener.setblocking(order.config.command is not None)
         with _Descriptors() as made:
-            outputs = {name: made.pipe() for name in ("stdout", "stderr")}
+            outputs = {name: made.pipe(kept_open=self.isolation.adopts) for name in ("stdout", "stderr")}
             given = [outputs["stdout"][1], outputs["stderr"][1], order.listener.fileno()]
             if order.config.command is None:
                 lifeline, theirs = made.pair()
@@ -73,9 +76,16 @@ class Launcher:
             process = Process(pid)
             kept = {name: made.keep(pair[0]) for name, pair in outputs.items()}
             made.keep(lifeline.fileno())
+        self._record(order, pid)
         crash_point.passing("start.after-fork")
         listens = order.config.command is None
         return Worker(order.generation, order.number, process, lifeline, kept, listens=listens)
+
+    def _record(self, order: Order, pid: int) -> None:
+        began = start_time(pid)
+        if began is not None:
+            moment = datetime.now(UTC).isoformat()
+            self.records.write(RunRecord(order.tenant, pid, began, order.generation, order.number, moment))
 
     async def run_tool(self, order: Order, arguments: list[str]) -> ToolResult:
         """`python -m arguments…` as that tenant, in its sandbox; output beyond TOOL_OUTPUT_BYTES is
@@ -116,6 +126,7 @@ class Launcher:
         variables = spec.environment(
             order.tenant, str(order.directory), order.generation, order.number, order.config, self._environ
         )
+        variables["MTGATE_ORPHANS"] = "adopt" if self.isolation.adopts else "stop"
         notify = None
         if order.config.command is not None:
             notify = self._notify_path(order)
@@ -134,8 +145,14 @@ class _Descriptors:
         self._open: list[int] = []
         self._sockets: list[socket.socket] = []
 
-    def pipe(self) -> tuple[int, int]:
+    def pipe(self, *, kept_open: bool = False) -> tuple[int, int]:
+        """Reader and writer; `kept_open`: the writer can read too, so that no write fails when we are
+        gone."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
+        if kept_open:
+            both = os.open(f"/proc/self/fd/{writer}", os.O_RDWR | os.O_CLOEXEC)
+            os.close(writer)
+            writer = both
         self._open += [reader, writer]
         return reader, writer
 

@@ -197,3 +197,12 @@ def start_time(pid: int) -> int | None:
             return None
         raise
     return int(stat.rpartition(")")[2].split()[19])
+
+
+def is_child(pid: int) -> bool:
+    """Whether the process is a child of ours; of others nothing pins the number of a dead one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return int(stat.rpartition(")")[2].split()[1]) == os.getpid()

@@ -32,12 +32,14 @@ class Verdict(StrEnum):
     NOW = "retry-now"
     LATER = "retry-later"
     GIVE_UP = "give-up"
+    REST = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Limits of one tenant's restarts."""
+    """Limits of one tenant's restarts; `mode` as in tenant.json: always, on-failure, never."""
 
+    mode: str = "always"
     initial_seconds: float = 0.1
     factor: float = 2.0
     maximum_seconds: float = 30.0
@@ -82,6 +84,8 @@ def after_failure(
     `healthy_seconds` is how long the unit had been ready; after `healthy_after_seconds` the past is forgotten
     and the first restart is immediate. A configuration error is not cured by trying again.
     """
+    if policy.mode == "never" or (policy.mode == "on-failure" and reason is Reason.EXITED):
+        return Decision(Verdict.REST, None)
     if reason is Reason.CONFIGURATION:
         return Decision(Verdict.GIVE_UP, None)
     if healthy_seconds >= policy.healthy_after_seconds:

@@ -74,6 +74,7 @@ def request(
 def restart_policy(restart: Restart) -> Policy:
     """The numbers of tenant.json's `restart`."""
     return Policy(
+        mode=restart.policy,
         initial_seconds=restart.backoff_initial_seconds,
         maximum_seconds=restart.backoff_max_seconds,
         burst=restart.burst,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ from mtgate.supervisor.readiness import failure, wait_settled, watch_first_accep
 from mtgate.supervisor.restart import Reason
 from mtgate.supervisor.routes import Routes
 from mtgate.supervisor.unit import Action, Event, State, decide
+from mtgate.supervisor.watch import Signature, signature, wait_changed
 from mtgate.supervisor.worker import Worker
 from mtgate.supervisor.zygote import ForkFailed
 from mtgate.tenantdir.complaint import InvalidFile
@@ -78,6 +79,7 @@ class Tenant:
         "_scope",
         "_services",
         "_timer",
+        "_watch",
         "config",
         "directory",
         "gone",
@@ -121,6 +123,7 @@ class Tenant:
         self._halts = 0
         self._timer: trio.CancelScope | None = None
         self._idle: trio.CancelScope | None = None
+        self._watch: trio.CancelScope | None = None
 
     # -- what others may ask ---------------------------------------------------------------------------------
 
@@ -291,7 +294,7 @@ class Tenant:
 
     def first_connection(self) -> None:
         """Somebody connected to the socket of a tenant that sleeps."""
-        self._services.nursery.start_soon(self._wake_quietly)
+        self._services.nursery.start_soon(self._quietly, "wake", self.wake)
 
     # -- the lock, and what follows a command ----------------------------------------------------------------
 
@@ -545,6 +548,12 @@ class Tenant:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if config.watch:
+            self._watch = trio.CancelScope()
+            nursery.start_soon(self._restart_when_changed, self._watch, signature(self.directory))
         if config.idle_timeout_seconds is not None:
             self._idle = trio.CancelScope()
             nursery.start_soon(self._sleep_when_idle, config.idle_timeout_seconds, self._idle)
@@ -563,6 +572,28 @@ class Tenant:
                             await self._stop(State.ASLEEP)
                         return
                     scope.shield = False
+
+    async def _restart_when_changed(self, scope: trio.CancelScope, seen: Signature) -> None:
+        """After each change that passes the folder's check; a restart that succeeds starts its own watch."""
+        with scope:
+            while True:
+                seen = await wait_changed(self.directory, seen)
+                if await self._passes_check():
+                    done = trio.Event()
+                    self._services.nursery.start_soon(self._quietly, "restart", self._restart_softly, done)
+                    await done.wait()
+
+    async def _passes_check(self) -> bool:
+        """Whether the runtime's check finds nothing wrong; a program of the tenant's own has none."""
+        if self.config.command is not None:
+            return True
+        found = await self.run_tool(["tenant_runtime.check", str(self.directory)])
+        if found.exit_code != 0:
+            self.journal.remark(f"changed, but not restarted: {found.output or found.errors}".strip())
+        return found.exit_code == 0
+
+    async def _restart_softly(self) -> Result:
+        return await self.restart(hard=False)
 
     def _unwell(self, worker: Worker, reason: Reason) -> None:
         """A worker hangs or fails its probe."""
@@ -598,6 +629,7 @@ class Tenant:
         """Lives as long as the worker."""
         ended = await worker.run(self.journal)
         self._services.children.disown(worker.process.pid)
+        self._services.launcher.records.remove(worker.process.pid)
         if worker in self.retiring:
             self.retiring.remove(worker)
         if not self.workers and not self.retiring:
@@ -686,8 +718,15 @@ class Tenant:
             self._timer.cancel()
             self._timer = self.retry_at = None
 
-    async def _wake_quietly(self) -> None:
+    async def _quietly(
+        self, word: str, command: Callable[[], Awaitable[Result]], done: trio.Event | None = None
+    ) -> None:
+        """A command that nobody waits for with an answer to give."""
         try:
-            await self.wake()
+            await command()
         except (GateError, OSError) as error:
-            logger.warning("tenant %s: wake failed: %s", self.id, error)
+            self.journal.remark(f"{word} failed: {error}")
+            logger.warning("tenant %s: %s failed: %s", self.id, word, error)
+        finally:
+            if done is not None:
+                done.set()

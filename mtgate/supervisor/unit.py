@@ -110,6 +110,7 @@ TABLE: dict[State, dict[Event, Step]] = {
         sleep=(State.DEACTIVATING, Action.SLEEP),
         idle=(State.DEACTIVATING, Action.SLEEP),
         reset=(State.ACTIVE, Action.ALREADY),
+        stopped=(State.INACTIVE, Action.NOTHING),
         retry_now=_SPAWN,
         retry_later=(State.AUTO_RESTART, Action.WAIT_TIMER),
         give_up=(State.FAILED, Action.WAIT_TIMER),

@@ -17,7 +17,7 @@ import trio
 from mtgate import notify
 from mtgate.supervisor.handover import WorkerRecord
 from mtgate.supervisor.journal import Journal, Lines
-from mtgate.supervisor.process import Exit, Process
+from mtgate.supervisor.process import Exit, Process, is_child
 from mtgate.supervisor.restart import Reason
 
 MESSAGE_BYTES = 65536
@@ -113,7 +113,7 @@ class Worker:
     @classmethod
     def from_record(cls, record: WorkerRecord) -> Worker:
         """The worker that the program before us ran; it is our child as it was that one's."""
-        process = Process(record.pid, pidfd=record.pidfd)
+        process = Process(record.pid, pidfd=record.pidfd, group=is_child(record.pid))
         lifeline = socket.socket(fileno=record.lifeline)
         outputs = {"stdout": record.stdout, "stderr": record.stderr}
         worker = cls(record.generation, record.number, process, lifeline, outputs, listens=record.listens)

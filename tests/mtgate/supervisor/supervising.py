@@ -15,6 +15,7 @@ from pathlib import Path
 import trio
 
 from mtgate.paths import Paths, locate
+from mtgate.supervisor import orphans
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
@@ -47,7 +48,9 @@ def make_tenant(root: Path, name: str, behaviour: str = "", **settings: object) 
 
 
 @asynccontextmanager
-async def supervising(root: Path, layers: dict[str, bool] | None = None) -> AsyncIterator[Supervisor]:
+async def supervising(
+    root: Path, layers: dict[str, bool] | None = None, *, adopt: bool = False
+) -> AsyncIterator[Supervisor]:
     """Takes up what is under `root`; at the end everything is stopped."""
     paths = paths_of(root)
     desired = DesiredState(paths.state)
@@ -55,7 +58,7 @@ async def supervising(root: Path, layers: dict[str, bool] | None = None) -> Asyn
     become_subreaper()
     children = Children()
     zygote = Zygote(children, enabled=False)
-    isolation = Isolation(paths, layers or WEAK, 200_000, orphans_stop=True)
+    isolation = Isolation(paths, layers or WEAK, 200_000, orphans_stop=not adopt)
     known: dict[str, Tenant] = {}
     with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
@@ -76,7 +79,7 @@ async def supervising(root: Path, layers: dict[str, bool] | None = None) -> Asyn
             nursery.start_soon(children.reap_forever)
             nursery.start_soon(services.sleepers.watch)
             nursery.start_soon(zygote.run)
-            await supervisor.take_up_all({})
+            await supervisor.take_up_all(orphans.take(services.launcher.records, adopt=adopt))
             try:
                 yield supervisor
             finally:
@@ -106,7 +109,8 @@ async def until(condition: object, seconds: float = 20.0) -> None:
 
 
 async def _script(root: Path, words: list[str]) -> None:
-    async with supervising(root) as supervisor:
+    async with supervising(root, adopt="--adopt" in words) as supervisor:
+        words = [word for word in words if word != "--adopt"]
         for word, name in zip(words[::2], words[1::2], strict=True):
             if word == "add":
                 make_tenant(root, name)
@@ -115,6 +119,8 @@ async def _script(root: Path, words: list[str]) -> None:
                 await supervisor.remove(name, keep_files=False)
             else:
                 await getattr(supervisor, word)(name)
+        if not words:
+            await trio.sleep_forever()
 
 
 if __name__ == "__main__":

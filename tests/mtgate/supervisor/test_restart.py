@@ -68,6 +68,19 @@ def test_a_failed_start_waits_and_a_wrong_configuration_is_not_tried_again() -> 
 
 
 @pytest.mark.parametrize(
+    ("mode", "reason", "verdict"),
+    [
+        ("on-failure", Reason.EXITED, Verdict.REST),
+        ("on-failure", Reason.CRASHED, Verdict.NOW),
+        ("never", Reason.CRASHED, Verdict.REST),
+        ("always", Reason.EXITED, Verdict.NOW),
+    ],
+)
+def test_modes(mode: str, reason: Reason, verdict: Verdict) -> None:
+    assert after_failure(Policy(mode=mode), History(), 0.0, 1.0, reason, 0.5).verdict is verdict
+
+
+@pytest.mark.parametrize(
     ("code", "signal", "was_ready", "out_of_memory", "reason"),
     [
         (78, None, False, False, Reason.CONFIGURATION),

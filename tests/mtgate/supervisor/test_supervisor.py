@@ -193,3 +193,11 @@ async def test_output_is_kept_line_by_line(tmp_path: Path) -> None:
         texts = [(entry.stream, entry.text) for entry in supervisor.journal("foo").tail(50)]
     assert ("stdout", "begins ") in texts and ("stdout", "ends") in texts
     assert texts[-1] == ("supervisor", "Stopped: exit code 0")
+
+
+async def test_a_watched_folder_restarts_when_it_changes(tmp_path: Path) -> None:
+    folder = make_tenant(tmp_path, "foo", watch=True)
+    async with supervising(tmp_path) as supervisor:
+        await supervisor.start("foo")
+        (folder / "a.py").write_text("x = 1")
+        await until(lambda: supervisor.status("foo").generation == 2 and state(supervisor, "foo") == "active")
