@@ -75,6 +75,7 @@ class App:
         self.shared_classes: list[SharedClass] = []
         self.remote_hooks = RemoteHooks()
         self.router = Router()
+        self.roles = Roles(self.registry)
         self.access: AccessControl | None = None
         self.token_layer: TokenLayer | None = None
         self.jobs = Jobs()
@@ -168,14 +169,6 @@ class App:
 
     # Access control
 
-    @property
-    def roles(self) -> Roles:
-        if self._roles is None:
-            self._roles = Roles(self.registry)
-        return self._roles
-
-    _roles: Roles | None = None
-
     def enable_auth(self, data_source: str | None = None) -> None:
         """Check access from now on; with ``data_source``, attach the missing models of the built-in kinds."""
         if data_source is not None:
@@ -234,6 +227,11 @@ class App:
         if model.name not in self._feeds:
             self._feeds[model.name] = ChangeFeed(model)
         return self._feeds[model.name]
+
+    def end_streams(self) -> None:
+        """End the change streams, which would otherwise hold up a stop for ever."""
+        for feed in self._feeds.values():
+            feed.end()
 
     def define_phases(self, phases: list[str]) -> None:
         self._phases = merge_phases(self._phases, phases)

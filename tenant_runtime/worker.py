@@ -97,8 +97,9 @@ class Worker:
         self._stopping = trio.Event()
 
     def drain(self) -> None:
-        """Accept nothing more; go on serving what was accepted."""
+        """Accept nothing more; finish what was accepted. Readers of streams come back elsewhere."""
         self.server.stop_accepting()
+        self.app.end_streams()
         self.lifeline.say(notify.NOT_ACCEPTING)
 
     def stop(self) -> None:
@@ -120,6 +121,7 @@ class Worker:
             self.lifeline.say(notify.STOPPING)
             self.server.stop_accepting()
             self.server.close_idle()
+            self.app.end_streams()
             with trio.move_on_after(DRAIN_SECONDS):
                 await self.server.wait_drained()
             await self.app.close()

@@ -7,6 +7,9 @@ Every complaint names file, line and JSON pointer. Source: loopback-boot, refere
 from __future__ import annotations
 
 import importlib.util
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -258,26 +261,24 @@ def load_module(files: AppFiles, path: Path) -> ModuleType:
     return module
 
 
-class complaints_of_code:
+@contextmanager
+def complaints_of_code(files: AppFiles, path: Path) -> Iterator[None]:
     """Turns an exception of tenant code at boot into a ConfigurationError with its file and line."""
-
-    def __init__(self, files: AppFiles, path: Path) -> None:
-        self._files = files
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, ConfigurationError):
-            return
-        file, line = relative(self._files, self._path), None
-        if isinstance(error, SyntaxError):
-            line = error.lineno
-        while trace is not None:
-            here = Path(trace.tb_frame.f_code.co_filename)
-            if here.is_relative_to(self._files.root):
-                file, line = relative(self._files, here), trace.tb_lineno
-            trace = trace.tb_next
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        file, line = place_of(files, path, error)
         message = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ConfigurationError(f"{type(error).__name__}: {message}", file=file, line=line) from error
+
+
+def place_of(files: AppFiles, path: Path, error: Exception) -> tuple[str, int | None]:
+    """The innermost line of the tenant's own code that the exception passed through."""
+    file, line = relative(files, path), error.lineno if isinstance(error, SyntaxError) else None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        here = Path(frame.f_code.co_filename)
+        if here.is_relative_to(files.root):
+            file, line = relative(files, here), number
+    return file, line

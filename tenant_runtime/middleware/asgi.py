@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import trio
 
+from mtgate.http1.message import BodyTooLarge
 from tenant_runtime.web import Layer, Next, WebRequest, WebResponse
 
 Message = MutableMapping[str, Any]
@@ -79,8 +80,6 @@ class ReceivedBody:
                 yield message["body"]
 
     async def read(self, limit_bytes: int) -> bytes:
-        from mtgate.http1.message import BodyTooLarge
-
         data = b""
         async for piece in self:
             data += piece

@@ -25,9 +25,15 @@ class ChangeStream:
         self._feed = feed
         self._changes: deque[dict[str, Any]] = deque(maxlen=BACKLOG)
         self._arrived = trio.Event()
+        self._ended = False
 
     def push(self, change: dict[str, Any]) -> None:
         self._changes.append(change)
+        self._arrived.set()
+
+    def end(self) -> None:
+        """Let the reader have what has arrived, then no more."""
+        self._ended = True
         self._arrived.set()
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -36,6 +42,8 @@ class ChangeStream:
             while True:
                 while self._changes:
                     yield self._changes.popleft()
+                if self._ended:
+                    return
                 self._arrived = trio.Event()
                 await self._arrived.wait()
         finally:
@@ -53,6 +61,11 @@ class ChangeFeed:
 
     def open(self) -> ChangeStream:
         return ChangeStream(self)
+
+    def end(self) -> None:
+        """The worker stops: its readers come back to another one."""
+        for stream in self.streams:
+            stream.end()
 
     async def _saved(self, ctx: Any) -> None:
         if self.streams:

@@ -237,7 +237,8 @@ async def test_change_streams(small_app: Make) -> None:
 
         nursery.start_soon(write)
         seen = [await anext(changes) for _ in range(3)]
-    await changes.aclose()
+    feed.end()
+    assert await anext(changes, None) is None
     assert [change["type"] for change in seen] == ["create", "update", "remove"]
     assert seen[0] == {"type": "create", "target": 1, "data": {"name": "a", "id": 1}}
     assert not feed.streams
