@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenant_runtime.errors import LoopbackError
+from tenant_runtime.model.javascript import truthy
 
 
 def user_query(credentials: Any, settings: dict[str, Any]) -> dict[str, str]:
@@ -20,10 +21,10 @@ def user_query(credentials: Any, settings: dict[str, Any]) -> dict[str, str]:
     realm_required = bool(settings.get("realmRequired") or delimiter)
     given = credentials if isinstance(credentials, dict) else {}
     query: dict[str, Any] = {}
-    if realm_required and given.get("realm"):
+    if realm_required and truthy(given.get("realm")):
         query["realm"] = given["realm"]
     for name in ("email", "username"):
-        if given.get(name):
+        if truthy(given.get(name)):
             realm, query[name] = _split(given[name], delimiter) if realm_required else ("", given[name])
             if realm:
                 query["realm"] = realm
@@ -41,14 +42,14 @@ def _split(name: Any, delimiter: Any) -> tuple[str, Any]:
 
 
 def _refuse_bad(query: dict[str, Any], realm_required: bool) -> None:
-    if realm_required and not query.get("realm"):
+    if realm_required and not truthy(query.get("realm")):
         raise _refusal("realm is required", "REALM_REQUIRED")
     if realm_required and not isinstance(query["realm"], str):
         raise _refusal("Invalid realm", "INVALID_REALM")
-    if not query.get("email") and not query.get("username"):
+    if not truthy(query.get("email")) and not truthy(query.get("username")):
         raise _refusal("username or email is required", "USERNAME_EMAIL_REQUIRED")
     for name in ("username", "email"):
-        if query.get(name) and not isinstance(query[name], str):
+        if truthy(query.get(name)) and not isinstance(query[name], str):
             raise _refusal(f"Invalid {name}", f"INVALID_{name.upper()}")
 
 

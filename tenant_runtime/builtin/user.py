@@ -19,7 +19,7 @@ from tenant_runtime.builtin.email_address import is_email_address
 from tenant_runtime.builtin.passwords import check_rules, is_hash, verify_password, work_factor
 from tenant_runtime.builtin.throttle import Throttle
 from tenant_runtime.errors import LoopbackError
-from tenant_runtime.model.javascript import UNDEFINED, to_number
+from tenant_runtime.model.javascript import UNDEFINED, to_number, truthy
 from tenant_runtime.remoting.context import current_context
 
 DEFAULT_TTL_SECONDS = 1_209_600  # two weeks
@@ -216,10 +216,10 @@ async def reset_password(User: Any, options: dict[str, Any]) -> None:
     settings = User.settings
     if not isinstance(options.get("email"), str):
         raise LoopbackError("Email is required", status=400, code="EMAIL_REQUIRED")
-    if options.get("password"):
+    if truthy(options.get("password")):
         check_rules(options["password"])
     where = {"email": options["email"]}
-    if options.get("realm"):
+    if truthy(options.get("realm")):
         where["realm"] = options["realm"]
     user = await User.find_one({"where": where})
     if user is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tenant_runtime.access.context import member
 from tenant_runtime.errors import LoopbackError
-from tenant_runtime.model.javascript import UNDEFINED
+from tenant_runtime.model.javascript import UNDEFINED, truthy
 
 _OPTIONS = {"arg": "options", "type": "object", "http": "optionsFromRequest"}
 _INCLUDE_DESCRIPTION = (
@@ -125,7 +125,7 @@ def _nobody_verifies_himself(ctx: Any) -> None:
     """A new user's address is never verified yet, whatever the body says; in arrays neither."""
     data = ctx.args.get("data")
     for item in data if isinstance(data, list) else [data]:
-        if isinstance(item, dict) and item.get("emailVerified"):
+        if isinstance(item, dict) and truthy(item.get("emailVerified")):
             item["emailVerified"] = False
 
 
