@@ -30,7 +30,7 @@ from tenant_runtime.connectors.base import (
     SchemaChange,
     Transaction,
 )
-from tenant_runtime.connectors.sql import ddl, diff, discover, reflect
+from tenant_runtime.connectors.sql import ddl, schema
 from tenant_runtime.connectors.sql.compile import Compiler, Statement
 from tenant_runtime.connectors.sql.driver import driver, unavailable
 from tenant_runtime.connectors.sql.raw import placeholders, plain_row
@@ -93,7 +93,8 @@ class SqlConnector:
             upsert_checks_whole=True,
         )
         self.mappings: dict[str, Mapping] = {}
-        self._schema = settings.get("schema") or settings.get("schemaName")
+        given = settings.get("schema") or settings.get("schemaName") or "public"
+        self.default_schema = str(given) if self.name == "postgresql" else None
         legacy = settings.get("legacyUtcDateProcessing", True)
         self._zone = zone_of("Z" if legacy else str(settings.get("timezone") or "local"))
         ordered = not settings.get("disableDefaultSort") and settings.get("defaultIdSort") is not False
@@ -118,6 +119,29 @@ class SqlConnector:
     def _check_alive(self, connection: Any, _record: Any, _proxy: Any) -> None:
         if self._driver.is_dead(connection):
             raise DisconnectionError("the server closed the connection")
+
+    def _connect(self) -> Any:
+        try:
+            return self._driver.connect(self.target)
+        except Exception as error:
+            raise self.translated(error, connecting=True) from error
+
+    def translated(self, error: Exception, *, connecting: bool = False) -> ConnectorError:
+        """Our error for a driver's; ``connecting`` when there was no connection yet."""
+        if isinstance(error, ConnectorError):
+            return error
+        found = self._driver.translate(self.data_source, error, connecting)
+        if found is None and (connecting or isinstance(error, OSError)):
+            reason = "timed out" if isinstance(error, TimeoutError) else "cannot connect"
+            return unavailable(self.data_source, reason)
+        return found or ConnectorError(str(error))
+
+    def inspected(self) -> sa.Engine:
+        """SQLAlchemy's engine for its inspector: on a connection of its own, not on the pool's."""
+        url = {"mysql": "mysql+pymysql://", "postgresql": "postgresql+psycopg://", "sqlite3": "sqlite://"}
+        if isinstance(self._pool, pool.StaticPool):
+            return sa.create_engine(url[self.name], pool=self._pool)
+        return sa.create_engine(url[self.name], creator=self._connect, poolclass=pool.NullPool)
 
     @contextmanager
     def connection(self, tx: Transaction | None = None) -> Iterator[PoolProxiedConnection]:
@@ -150,7 +174,7 @@ class SqlConnector:
             cursor.execute(sql, parameters)
         except Exception as error:
             cursor.close()
-            raise self._translated(error) from error
+            raise self.translated(error) from error
         return cursor
 
     def _run(
@@ -167,14 +191,14 @@ class SqlConnector:
             except ConnectorError:
                 raise
             except Exception as error:
-                raise self._translated(error) from error
+                raise self.translated(error) from error
             finally:
                 cursor.close()
 
     # ---- Connector ------------------------------------------------------------------------------------
 
     def define(self, model: ModelDefinition) -> None:
-        self.mappings[model.name] = map_model(self.name, model, schema=self._schema, zone=self._zone)
+        self.mappings[model.name] = map_model(self.name, model, schema=self.default_schema, zone=self._zone)
         self._compiler.forget()
 
     def connect(self) -> None:
@@ -243,7 +267,7 @@ class SqlConnector:
     def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
         return int(self._run(self._compiler.delete(self._mapping(model), where), tx, _row_count))
 
-    def begin(self, isolation: str | None = None) -> Transaction:
+    def begin(self, isolation: str | None = None) -> SqlTransaction:
         level = isolation.upper() if isolation else None
         if level is not None and level not in ISOLATION_LEVELS:
             raise QueryRefused(f"Unknown isolation level {isolation!r}; one of {', '.join(ISOLATION_LEVELS)}")
@@ -277,95 +301,16 @@ class SqlConnector:
     # ---- SchemaStore ----------------------------------------------------------------------------------
 
     def plan(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
-        steps = diff.plan(self._chosen(models), self.tables())
-        return [step for step in steps if allow_drop or not step.destructive]
+        return schema.plan(self, models, allow_drop=allow_drop)
 
     def apply(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
-        return self._perform(self.plan(models, allow_drop=allow_drop))
+        return schema.apply(self, models, allow_drop=allow_drop)
 
     def reset(self, models: Collection[str] | None = None) -> list[SchemaChange]:
-        return self._perform(diff.reset(self._chosen(models), self.tables()))
+        return schema.reset(self, models)
 
     def discover(self) -> list[dict[str, Any]]:
-        schema = str(self._schema or "public") if self.name == "postgresql" else None
-        found = [table for key, table in self.tables().items() if key[0] == schema]
-        return discover.models(self.name, found, schema)
-
-    def tables(self) -> diff.Actual:
-        """The tables that are there, in the schemas that the models use."""
-        schemas = {mapping.table.schema for mapping in self.mappings.values()}
-        if self.name == "postgresql":
-            schemas.add(str(self._schema or "public"))
-        try:
-            return reflect.read(self._inspection_engine(), self.name, schemas)
-        except sa.exc.DBAPIError as error:
-            cause = cast(Exception, error.orig)
-            raise self._translated(cause) from error
-
-    def _inspection_engine(self) -> sa.Engine:
-        """SQLAlchemy's engine for its inspector: on a connection of its own, not on the pool's."""
-        url = {"mysql": "mysql+pymysql://", "postgresql": "postgresql+psycopg://", "sqlite3": "sqlite://"}
-        if isinstance(self._pool, pool.StaticPool):
-            return sa.create_engine(url[self.name], pool=self._pool)
-        return sa.create_engine(url[self.name], creator=self._connect, poolclass=pool.NullPool)
-
-    def _translated(self, error: Exception, *, connecting: bool = False) -> ConnectorError:
-        """Our error for a driver's; ``connecting`` when there was no connection yet."""
-        if isinstance(error, ConnectorError):
-            return error
-        found = self._driver.translate(self.data_source, error, connecting)
-        if found is None and (connecting or isinstance(error, OSError)):
-            reason = "timed out" if isinstance(error, TimeoutError) else "cannot connect"
-            return unavailable(self.data_source, reason)
-        return found or ConnectorError(str(error))
-
-    def _connect(self) -> Any:
-        try:
-            return self._driver.connect(self.target)
-        except Exception as error:
-            raise self._translated(error, connecting=True) from error
-
-    def _chosen(self, models: Collection[str] | None) -> dict[str, Mapping]:
-        if models is None:
-            return self.mappings
-        unknown = [name for name in models if name not in self.mappings]
-        if unknown:
-            names = " ".join(unknown)
-            raise QueryRefused(f"Cannot migrate models not attached to this datasource: {names}")
-        return {name: self.mappings[name] for name in models}
-
-    def _perform(self, steps: list[SchemaChange]) -> list[SchemaChange]:
-        """Run the steps; where the database can, all or none of them. The first error ends it, with its
-        statement."""
-        if not steps:
-            return steps
-        with self.connection() as connection:
-            atomic = self.name != "mysql"
-            schemas = {m.table.schema for m in self.mappings.values() if m.table.schema}
-            for name in sorted(schemas - {"public"}):
-                sql = f"CREATE SCHEMA IF NOT EXISTS {ddl.quote(self.name, name)}"
-                self.run_on(connection, sql).close()
-            if atomic:
-                self.run_on(connection, "BEGIN").close()
-            try:
-                for step in steps:
-                    self._perform_one(connection, step)
-            except ConnectorError:
-                if atomic:
-                    self.run_on(connection, "ROLLBACK").close()
-                raise
-            if atomic:
-                self.run_on(connection, "COMMIT").close()
-        return steps
-
-    def _perform_one(self, connection: PoolProxiedConnection, step: SchemaChange) -> None:
-        statement = step.statement if self.name == "sqlite3" else step.statement.replace("%", "%%")
-        try:
-            self.run_on(connection, statement).close()
-        except DataSourceUnavailable:
-            raise
-        except ConnectorError as error:
-            raise ConnectorError(f"{error} (model {step.model}, statement: {step.statement})") from error
+        return schema.definitions(self)
 
     def _mapping(self, model: str) -> Mapping:
         found = self.mappings.get(model)
