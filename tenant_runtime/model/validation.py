@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.inspection import format_property_value
-from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_text
+from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_text, truthy
 
 if TYPE_CHECKING:
     from tenant_runtime.model.instance import Instance
@@ -235,6 +235,10 @@ def _custom_arguments(
 
 
 def _applies(validator: Validator, instance: Instance) -> bool:
+    """``if`` and ``unless``: a function of the instance, or the name of a method or property.
+
+    Where the instance has neither, ``if`` lets the validator run and ``unless`` skips it, as in LoopBack.
+    """
     for word in ("if", "unless"):
         condition = validator.options.get(word)
         if condition is None:
@@ -243,8 +247,12 @@ def _applies(validator: Validator, instance: Instance) -> bool:
             holds = bool(condition(instance))
         elif condition in ("isNewRecord", "is_new_record"):
             holds = not instance._persisted
+        elif (method := instance._model.find_prototype_method(condition)) is not None:
+            holds = bool(method(instance))
         elif condition in instance._data:
-            holds = bool(instance._data[condition])
+            holds = truthy(instance._data[condition])
+        elif word == "unless":
+            return False
         else:
             continue
         if holds is (word == "unless"):
