@@ -37,6 +37,7 @@ from tenant_runtime.model.definition import ModelDefinition
 from tenant_runtime.model.javascript import (
     INVALID_DATE,
     less_than,
+    loosely_equal,
     to_json_value,
     to_number,
     to_text,
@@ -90,9 +91,17 @@ class MemoryConnector:
         key = to_text(id)
         if key in collection:
             raise DuplicateKey(f"Duplicate entry for {model}.{id_name}", status=409)
-        collection[key] = self._stored(model, {**row, id_name: id})
+        self._insert(name, key, self._stored(model, {**row, id_name: id}))
         self._save()
         return id
+
+    def _insert(self, name: str, key: str, row: Row) -> None:
+        """Add a row where JavaScript lists its key: integers ascending, before all other keys."""
+        collection = self._collections[name]
+        last = next(reversed(collection), None)
+        collection[key] = row
+        if last is not None and _key_order(last) > _key_order(key):
+            self._collections[name] = dict(sorted(collection.items(), key=lambda item: _key_order(item[0])))
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
         near = near_conditions(query.where)
@@ -183,7 +192,10 @@ class MemoryConnector:
             return list(collection.values())
         if isinstance(where, Compare) and where.op == "eq" and where.path == self._models[model].id_name:
             row = collection.get(to_text(where.value))
-            return [row] if row is not None else []
+            # the key is a text: the condition null is not the id "null"
+            if row is None or not loosely_equal(where.value, row.get(where.path)):
+                return []
+            return [row]
         test = predicate(where, Budget().matcher)
         return [row for row in collection.values() if test(row)]
 
@@ -219,7 +231,7 @@ class MemoryConnector:
                 owner = owners.get(name)
                 if owner is not None:
                     rows = {key: self._stored(owner, row) for key, row in rows.items()}
-                self._collections[name] = rows
+                self._collections[name] = dict(sorted(rows.items(), key=lambda item: _key_order(item[0])))
         except (ValueError, AttributeError, TypeError) as error:
             raise DataSourceUnavailable(
                 f"{file.name} is not a file of the memory connector: {error}"
@@ -273,14 +285,22 @@ class TransientConnector(MemoryConnector):
         return secrets.token_hex(12)
 
 
+def _key_order(key: str) -> tuple[bool, int]:
+    """Array indexes by their number; the order of the others is that of their insertion."""
+    is_index = key.isdigit() and key.isascii() and (key == "0" or key[0] != "0") and len(key) < 11
+    return (False, int(key)) if is_index else (True, 0)
+
+
 def _stored_date(value: Any) -> Any:
     date = to_date(value)
     return None if date is INVALID_DATE else date
 
 
 def _stored_number(value: Any) -> Any:
-    number = to_number(value)
-    return number if number - number == 0 else None
+    """NaN and infinity become null in the record's JSON; a text that is no number is read as NaN again."""
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return to_number(value)
 
 
 #: What ``fromDb`` makes of a record's declared properties when it reads them.

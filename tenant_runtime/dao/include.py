@@ -57,9 +57,13 @@ def normalize_include(include: Any, every_key: bool = False) -> list[Inclusion]:
 
 
 async def include_related(
-    model: ModelClass, instances: list[Instance], include: Any, options: Options
+    model: ModelClass, instances: list[Instance], include: Any, options: Options, *, nested: bool = False
 ) -> None:
-    """Fetch what ``include`` names for all instances at once and put it among their data."""
+    """Fetch what ``include`` names for all instances at once and put it among their data.
+
+    ``nested``: they were included themselves. LoopBack then leaves out an empty list that a join model or
+    a list of ids leads to.
+    """
     if not instances:
         return
     for entry in normalize_include(include, model.registry.strict):
@@ -70,7 +74,7 @@ async def include_related(
                 f'Relation "{entry.name}" is not defined for {model.name} model', status=status
             )
         if not relation.options.get("disableInclude"):
-            await _Fetch(relation, instances, entry, options).run()
+            await _Fetch(relation, instances, entry, options, nested).run()
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ class _Fetch:
     owners: list[Instance]
     entry: Inclusion
     options: Options
+    nested: bool
     filter: Filter = field(init=False)
 
     async def run(self) -> None:
@@ -91,8 +96,10 @@ class _Fetch:
         self.filter = self._prepared_filter()
         if relation.kind == "referencesMany":
             await self._references()
+            self._leave_out_empty()
         elif relation.multiple and relation.through is not None:
             await self._through()
+            self._leave_out_empty()
         elif relation.multiple:
             await self._has_many()
         elif relation.polymorphic is not None and relation.kind == "belongsTo":
@@ -152,13 +159,18 @@ class _Fetch:
                 query = self.relation.scoped(query)
             found += await target.find(query, options)
         if self.entry.inner is not None and found:
-            await include_related(target, found, self.entry.inner, self.options)
+            await include_related(target, found, self.entry.inner, self.options, nested=True)
         return found
 
     def _put(self, owner: Instance, value: Any) -> None:
         owner._related[self.relation.name] = value
         if value is not None:
             owner._data[self.relation.name] = value
+
+    def _leave_out_empty(self) -> None:
+        for owner in self.owners if self.nested else ():
+            if not owner._related[self.relation.name]:
+                owner._data.pop(self.relation.name, None)
 
     def _owners_by_key(self) -> dict[str, Instance]:
         """Owners by their key; of several with one key the last gets the related objects, as in LoopBack."""

@@ -272,6 +272,8 @@ def _check_nested(value: Any, prop: Property, nested: ModelDefinition, context: 
         if operator is not None:
             _operation(prop.name, operator, value, None, prop, context)  # for its complaints
             value = value[operator] if operator != "regexp" else None
+    with contextlib.suppress(ValueError):
+        value = coerce_array(value)
     several = prop.type.kind == "array" and isinstance(value, list)
     for item in value if several else [value]:
         if item is not None:

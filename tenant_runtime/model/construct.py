@@ -159,10 +159,12 @@ def _as_mapping(data: Any) -> dict[str, Any]:
 def _take_related(instance: Instance, name: str, value: Any) -> None:
     """A relation's name among the data: never stored; a belongsTo given as an object sets the foreign key."""
     relation = instance._model.relations[name]
-    if relation.kind == "belongsTo" and isinstance(value, dict | Instance):
-        key = value[relation.key_to] if isinstance(value, Instance) else value.get(relation.key_to, UNDEFINED)
-        if key is not UNDEFINED:
-            instance._data[relation.key_from] = key
+    if relation.kind == "belongsTo" and value is not None:
+        data = value._data if isinstance(value, Instance) else value if isinstance(value, dict) else {}
+        if relation.key_to in data:
+            instance._data[relation.key_from] = data[relation.key_to]
+        else:
+            instance._data.pop(relation.key_from, None)
         if relation.options.get("embedsProperties") and relation.model_to is not None:
             target = relation.model_to
             names = fields_to_list(relation.properties, list(target.codecs), bool(target.strict)) or []
