@@ -54,8 +54,13 @@ def compare(store: str, options: argparse.Namespace, servers: RunningServers) ->
         ids = {pid: seed(system) for pid, system in stores.items()}
         identities = {system.name: ids[system.pids[-1]] for system in systems}
         measured: dict[tuple[str, str], list[Measured]] = defaultdict(list)
-        for _ in range(options.rounds):
-            for position in range(len(loads(1))):
+        latencies = {}
+        for system in systems:
+            path = loads(identities[system.name])[0].path
+            latencies[system.name] = steady(system, path, rate=options.rate, seconds=options.seconds * 3)
+        # Reading first: a store grows by what is created, and memory's reads with it.
+        for position in range(len(loads(1))):
+            for _ in range(options.rounds):
                 for system in systems:
                     load = loads(identities[system.name])[position]
                     measured[load.name, system.name].append(
@@ -68,13 +73,9 @@ def compare(store: str, options: argparse.Namespace, servers: RunningServers) ->
                         )
                     )
         show(store, systems, measured)
-        path = loads(identities[systems[0].name])[0].path
-        print(f"\nAt {options.rate:g} requests a second (by id), p50 / p99 in ms:", end=" ")
-        for system in systems:
-            path = loads(identities[system.name])[0].path
-            p50, p99 = steady(system, path, rate=options.rate, seconds=options.seconds * 2)
-            print(f"{system.name} {p50:.1f} / {p99:.1f}", end="; ")
-        print("\nMemory after the load, PSS in MiB: ", end="")
+        print(f"\nAt {options.rate:g} requests a second (by id), p50 / p99 in ms: ", end="")
+        print("; ".join(f"{name} {p50:.1f} / {p99:.1f}" for name, (p50, p99) in latencies.items()))
+        print("Memory after the load, PSS in MiB: ", end="")
         print("; ".join(f"{system.name} {system.memory_mib():.0f}" for system in systems), flush=True)
 
 
