@@ -24,7 +24,13 @@ STOP_SECONDS = 10.0
 LISTEN_FD = 3
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.conformance.preload"])
+FORKS.set_forkserver_preload(
+    [
+        *("tenant_runtime.worker", "tenant_runtime.schema", "tenant_runtime.explorer.page"),
+        *("tenant_runtime.connectors.mongodb.client", "tenant_runtime.connectors.sql.engine"),
+        *("tenant_runtime.connectors.memory", "tenant_runtime.middleware.catalogue"),
+    ]
+)
 
 
 class TenantFailed(RuntimeError):
