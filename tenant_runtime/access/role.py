@@ -174,7 +174,7 @@ def _user_relations(model: Any, user: Principal) -> Iterator[str]:
 async def _targets(instance: Any, relation: str, user: Principal) -> bool:
     """Whether the relation of the instance leads to that user."""
     target = await instance.relation(relation).get()
-    return target is not None and _same_id(target.id, user.id)
+    return bool(target) and _same_id(target.id, user.id)
 
 
 def _same_id(one: Any, other: Any) -> bool:

@@ -43,6 +43,8 @@ class StoredEntries:
     async def _read(self) -> None:
         until = trio.current_time() + REFRESH_SECONDS
         rows = await self.rules.find({"limit": MAX_ROWS + 1})
-        self._entries = [acl.make_entry(row.to_object()) for row in rows]
+        # A row without one of these is found by no query: the original asks for the names, or for "*".
+        whole = [row for row in rows if row["model"] and row["property"] and row["accessType"]]
+        self._entries = [acl.make_entry(row.to_object()) for row in whole]
         self._too_many = len(rows) > MAX_ROWS
         self._good_until = until

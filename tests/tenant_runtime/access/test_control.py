@@ -105,6 +105,27 @@ def boot(app):
     assert await Role.get_roles({"principalId": 2}) == ["$authenticated", "$everyone", "$even"]
 
 
+async def test_rows_that_name_no_property_never_count(make_app: Any) -> None:
+    note = {"name": "Note", "acls": [DENY_ALL]}
+    api = await make_app({"models/note.json": note}, User=FAST, Note={})
+    row = {"model": "Note", "permission": "ALLOW", "principalType": "USER", "principalId": "1"}
+    tokens = await people(api, "ann")
+    await api.app.models.ACL.create(row)
+    assert (await api("GET", "/Notes", token=tokens["ann"])).status == 401
+    await api.app.models.ACL.create({**row, "property": "*", "accessType": "READ"})
+    assert (await api("GET", "/Notes", token=tokens["ann"])).status == 200
+
+
+async def test_what_belongs_to_nobody_has_no_owner(make_app: Any) -> None:
+    owner = {"owner": {"type": "belongsTo", "model": "User", "foreignKey": "ownerId"}}
+    note = {"name": "Note", "relations": owner, "acls": [DENY_ALL, allow("$owner")]}
+    api = await make_app({"models/note.json": note}, User=FAST, Note={})
+    tokens = await people(api, "ann")
+    await api.app.models.Note.create([{}, {"ownerId": None}, {"ownerId": 77}, {"ownerId": 1}])
+    statuses = [(await api("GET", f"/Notes/{id}", token=tokens["ann"])).status for id in (1, 2, 3, 4)]
+    assert statuses == [401, 401, 401, 200]
+
+
 async def test_find_or_create_finds_what_is_unique(make_app: Any) -> None:
     Role = (await make_app()).app.models.Role
     made, was_made = await Role.find_or_create({"where": {"name": "admin"}}, {"name": "admin"})
