@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,16 @@ class MemoryConnector:
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
         near = near_conditions(query.where)
-        rows = self._matching(model, EVERYTHING if near else query.where)
-        if len(rows) > 1:
-            rows = sort_rows(rows, query.order or self._default_order(model))
-        if near:
-            rows = list(filter(predicate(query.where, Budget().matcher), select_near(rows, near)))
-        if query.skip or query.limit is not None:
-            rows = rows[query.skip : None if query.limit is None else query.skip + query.limit]
+        end = None if query.limit is None else query.skip + query.limit
+        if not near and not query.order and end and self._is_listed_by_id(model):
+            rows = list(islice(self._select(model, query.where), query.skip, end))
+        else:
+            rows = self._matching(model, EVERYTHING if near else query.where)
+            if len(rows) > 1:
+                rows = sort_rows(rows, query.order or self._default_order(model))
+            if near:
+                rows = list(filter(predicate(query.where, Budget().matcher), select_near(rows, near)))
+            rows = rows[query.skip : end]
         if query.fields is not None:
             fields = query.fields
             self._refuse_dots(model, fields, rows)
@@ -186,10 +190,19 @@ class MemoryConnector:
             return to_number(id) or id
         return to_objectid(id) if kind == "objectid" else id
 
+    def _is_listed_by_id(self, model: str) -> bool:
+        """Whether rows lie in the order of their ids: numbers, even the last of them an array index."""
+        ids = self._models[model].id_properties
+        last = next(reversed(self._collections[self._collection_name(model)]), None)
+        return len(ids) == 1 and ids[0].type.kind == "number" and last is not None and not _key_order(last)[0]
+
     def _matching(self, model: str, where: Where) -> list[Row]:
+        return list(self._select(model, where))
+
+    def _select(self, model: str, where: Where) -> Iterable[Row]:
         collection = self._collections[self._collection_name(model)]
         if where == EVERYTHING:
-            return list(collection.values())
+            return collection.values()
         if isinstance(where, Compare) and where.op == "eq" and where.path == self._models[model].id_name:
             row = collection.get(to_text(where.value))
             # the key is a text: the condition null is not the id "null"
@@ -197,7 +210,7 @@ class MemoryConnector:
                 return []
             return [row]
         test = predicate(where, Budget().matcher)
-        return [row for row in collection.values() if test(row)]
+        return filter(test, collection.values())
 
     def _stored(self, model: str, row: Row) -> Row:
         properties = self._models[model].properties

@@ -24,6 +24,7 @@ BOOK = model(
     prop("shelf", "number"),
 )
 KEYED = model("Keyed", prop("code", "string", id_order=1), prop("n", "number"))
+NUMBERED = model("Numbered", prop("id", "number", id_order=1), prop("n", "number"))
 NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -32,13 +33,13 @@ def opened(
     request: pytest.FixtureRequest, servers: RunningServers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connector]:
     folder = tmp_path_factory.mktemp("store")
-    with open_store(request.param, servers, folder, BOOK, KEYED) as connector:
+    with open_store(request.param, servers, folder, BOOK, KEYED, NUMBERED) as connector:
         yield connector
 
 
 @pytest.fixture
 def store(opened: Connector) -> Connector:
-    for name in ("Book", "Keyed"):
+    for name in ("Book", "Keyed", "Numbered"):
         opened.delete(name, EVERYTHING)
     return opened
 
@@ -207,6 +208,16 @@ def test_without_order_rows_come_by_id(store: Connector) -> None:
     for code in ("b", "c", "a"):
         store.create("Keyed", {"code": code})
     assert [row["code"] for row in store.find("Keyed", Query())] == ["a", "b", "c"]
+
+
+def test_without_order_a_limit_takes_the_first_by_id(store: Connector) -> None:
+    for number in (5, 10, 2, 30):
+        store.create("Numbered", {"id": number, "n": number % 3})
+    rows = store.find("Numbered", Query(limit=2, skip=1))
+    assert [row["id"] for row in rows] == [5, 10]
+    where = Compare("n", "eq", 2, NUMBERED.properties["n"])
+    assert [row["id"] for row in store.find("Numbered", Query(where, limit=5))] == [2, 5]
+    assert [row["id"] for row in store.find("Numbered", Query(where, skip=1))] == [5]
 
 
 def test_order_limit_and_skip(books: Connector) -> None:
