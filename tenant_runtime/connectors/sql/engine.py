@@ -166,6 +166,8 @@ class SqlConnector:
             return self._pool.connect()
         except sa.exc.TimeoutError as error:
             raise unavailable(self.data_source, "all of its connections are in use") from error
+        except sa.exc.InvalidRequestError as error:  # two new ones in a row were ended at once
+            raise unavailable(self.data_source, "the connection was lost") from error
 
     def run_on(self, connection: PoolProxiedConnection, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement; returns the driver's cursor, rows not yet read. The caller closes it."""

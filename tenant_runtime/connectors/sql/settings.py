@@ -102,13 +102,15 @@ def _mysql(settings: dict[str, Any], connect_seconds: float) -> dict[str, Any]:
         "host": settings.get("host") or settings.get("hostname") or "localhost",
         "port": int(settings.get("port") or 3306),
         "user": _user(settings),
-        "password": settings.get("password") or "",
+        "password": str(settings.get("password") or "").encode(),  # a text would be sent as latin1
         # "utf8" is MySQL's name for three bytes; emoji need four, and every utf8 column accepts utf8mb4.
         "charset": "utf8mb4" if charset in ("utf8", "utf8mb3") else charset,
         "connect_timeout": connect_seconds,
         "database": None if settings.get("createDatabase") else settings.get("database"),
         "unix_socket": settings.get("socketPath"),
         "ssl": _tls(settings.get("ssl")),
+        # Without a word about it, PyMySQL encrypts when the server can; on a Unix socket that is for nothing.
+        "ssl_disabled": True if settings.get("socketPath") or settings.get("ssl") is False else None,
     }
     if collation and not collation.startswith("utf8_"):
         arguments["collation"] = collation

@@ -12,7 +12,7 @@ import pytest
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, QueryRefused
 from tenant_runtime.connectors.sql.engine import SqlConnector
-from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order, PerParent, Query
+from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order, PerParent, Query, Where
 from tenant_runtime.model.definition import ModelDefinition
 from tests.tenant_runtime.connectors.sql.conftest import model, prop
 
@@ -72,53 +72,54 @@ def test_undeclared_properties_are_not_stored(connect: Make) -> None:
     assert "stray" not in connector.find("Cell", Query())[0]
 
 
-@pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        (EVERYTHING, [1, 2, 3]),
-        (where("s", "a"), [1]),
-        (where("s", "a", "neq"), [2]),
-        (where("s", None), [3]),
-        (where("s", None, "neq"), [1, 2]),
-        (where("n", 1, "gt"), [2]),
-        (where("n", (1, 2), "between"), [1, 2]),
-        (where("n", (1, 7, 9), "inq"), [1]),
-        (where("n", (None, 1), "inq"), [1]),
-        (where("n", (), "inq"), []),
-        (where("n", (), "nin"), [1, 2, 3]),
-        (where("n", (1,), "nin"), [2]),
-        (where("n", "abc"), []),
-        (where("b", True), [1]),
-        (where("d", datetime(2020, 1, 1, tzinfo=UTC), "gt"), [2]),
-        (where("s", "b%", "like"), [2]),
-        (where("s", "b%", "nlike"), [1]),
-        (where("s", "^[ab]$", "regexp"), [1]),
-        (where("s", "/^B/i", "regexp"), [2]),
-        (where("s", "^B", "regexp"), []),
-        (where("list", "%x%", "like"), [1]),
-        (where("o", "%a%", "like"), []),
-        (where("nothing", "x"), [1, 2, 3]),
-        (Group("or", ()), [1, 2, 3]),
-        (Group("nor", (where("s", "a"),)), [1, 2, 3]),
-        (Group("or", (where("s", "a"), where("n", 2))), [1, 2]),
-        (Group("or", (where("nothing", 1), where("n", 2))), [2]),
-        (Group("and", (where("n", 0, "gt"), Group("or", (where("s", "a"), where("s", "bc"))))), [1, 2]),
-    ],
-)
-def test_where(connect: Make, condition: Any, expected: list[int]) -> None:
+CONDITIONS: list[tuple[Where, list[int]]] = [
+    (EVERYTHING, [1, 2, 3]),
+    (where("s", "a"), [1]),
+    (where("s", "a", "neq"), [2]),
+    (where("s", None), [3]),
+    (where("s", None, "neq"), [1, 2]),
+    (where("n", 1, "gt"), [2]),
+    (where("n", (1, 2), "between"), [1, 2]),
+    (where("n", (1, 7, 9), "inq"), [1]),
+    (where("n", (None, 1), "inq"), [1]),
+    (where("n", (), "inq"), []),
+    (where("n", (), "nin"), [1, 2, 3]),
+    (where("n", (1,), "nin"), [2]),
+    (where("n", "abc"), []),
+    (where("b", True), [1]),
+    (where("d", datetime(2020, 1, 1, tzinfo=UTC), "gt"), [2]),
+    (where("s", "b%", "like"), [2]),
+    (where("s", "b%", "nlike"), [1]),
+    (where("s", "^[ab]$", "regexp"), [1]),
+    (where("s", "/^B/i", "regexp"), [2]),
+    (where("s", "^B", "regexp"), []),
+    (where("list", "%x%", "like"), [1]),
+    (where("o", "%a%", "like"), []),
+    (where("nothing", "x"), [1, 2, 3]),
+    (Group("or", ()), [1, 2, 3]),
+    (Group("nor", (where("s", "a"),)), [1, 2, 3]),
+    (Group("or", (where("s", "a"), where("n", 2))), [1, 2]),
+    (Group("or", (where("nothing", 1), where("n", 2))), [2]),
+    (Group("and", (where("n", 0, "gt"), Group("or", (where("s", "a"), where("s", "bc"))))), [1, 2]),
+]
+
+
+def test_where(connect: Make) -> None:
     connector = connect(CELL)
     old, new = datetime(2019, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
     connector.create("Cell", {"s": "a", "n": 1, "b": True, "d": old, "list": ["x"], "o": {"a": 1}})
     connector.create("Cell", {"s": "bc", "n": 2, "b": False, "d": new})
     connector.create("Cell", {})
-    assert ids(connector, condition) == expected
-    assert connector.count("Cell", condition) == len(expected)
+    for condition, expected in CONDITIONS:
+        assert ids(connector, condition) == expected, condition
+        assert connector.count("Cell", condition) == len(expected), condition
 
 
-@pytest.mark.parametrize("op", ["near", "exists", "raw"])
-def test_operators_that_no_sql_store_has(connect: Make, op: str) -> None:
-    with pytest.raises(QueryRefused, match=op):
-        connect(CELL).find("Cell", Query(where("s", "x", op)))
+def test_operators_that_no_sql_store_has(connect: Make) -> None:
+    connector = connect(CELL, create=False)
+    for op in ("near", "exists", "raw"):
+        with pytest.raises(QueryRefused, match=op):
+            connector.find("Cell", Query(where("s", "x", op)))
 
 
 def test_ilike_is_postgresqls(connect: Make) -> None:

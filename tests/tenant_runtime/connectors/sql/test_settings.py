@@ -22,7 +22,7 @@ def test_mysql_defaults() -> None:
         "host": "localhost",
         "port": 3306,
         "user": "u",
-        "password": "p",
+        "password": b"p",
         "database": "d",
         "charset": "utf8mb4",
         "connect_timeout": 5.0,
@@ -35,7 +35,9 @@ def test_mysql_defaults() -> None:
     [
         ({"username": "a", "user": "b"}, {"user": "a"}),
         ({"hostname": "h", "port": "3307"}, {"host": "h", "port": 3307}),
-        ({"socketPath": "/run/m.sock"}, {"unix_socket": "/run/m.sock"}),
+        ({"socketPath": "/run/m.sock"}, {"unix_socket": "/run/m.sock", "ssl_disabled": True}),
+        ({"ssl": False}, {"ssl_disabled": True}),
+        ({"password": "pässwörd€"}, {"password": "pässwörd€".encode()}),
         ({"charset": "utf8"}, {"charset": "utf8mb4"}),
         ({"collation": "utf8mb4_unicode_ci"}, {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci"}),
         ({"collation": "latin1_swedish_ci"}, {"charset": "latin1", "collation": "latin1_swedish_ci"}),
@@ -43,7 +45,7 @@ def test_mysql_defaults() -> None:
         ({"connectTimeout": 60000}, {"connect_timeout": 5.0}),
         (
             {"url": "mysql://u%40x:p%3Aw@db:3307/shop", "host": "other", "user": "other"},
-            {"host": "db", "port": 3307, "user": "u@x", "password": "p:w", "database": "shop"},
+            {"host": "db", "port": 3307, "user": "u@x", "password": b"p:w", "database": "shop"},
         ),
         ({"url": "mysql://db/shop?charset=latin1"}, {"charset": "latin1"}),
         ({"ssl": True}, {"ssl": {"check_hostname": False}}),
