@@ -272,6 +272,8 @@ class App:
         return self.answer_error(request, error, ErrorOptions())
 
     def answer_error(self, request: WebRequest, error: Exception, options: ErrorOptions) -> WebResponse:
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # a nursery of tenant code wraps what was raised in it
         self.log_error(request, error, options)
         return error_response(error, request, options)
 
