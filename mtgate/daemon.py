@@ -29,6 +29,7 @@ from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener,
 from mtgate.sandbox import layers
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
 from mtgate.supervisor import handover, orphans
+from mtgate.supervisor.cgroups import Cgroups
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.handover import Handover
@@ -188,7 +189,14 @@ def _assemble(
         events=Events(),
         desired=daemon.desired,
         history=History(paths.state / "history"),
-        launcher=Launcher(paths, zygote, children, daemon.isolation, {**os.environ, "PATH": search_path()}),
+        launcher=Launcher(
+            paths,
+            zygote,
+            children,
+            daemon.isolation,
+            Cgroups.find(paths.run),
+            {**os.environ, "PATH": search_path()},
+        ),
         children=children,
         sleepers=Sleepers(),
         routes=routes,

@@ -18,6 +18,7 @@ import trio
 from mtgate.control.schema import ToolResult
 from mtgate.paths import Paths
 from mtgate.supervisor import crash_point, spec
+from mtgate.supervisor.cgroups import Cgroups
 from mtgate.supervisor.isolation import Isolation
 from mtgate.supervisor.orphans import RunRecord, RunRecords
 from mtgate.supervisor.process import Children, Process, start_time
@@ -50,12 +51,14 @@ class Launcher:
         zygote: Zygote,
         children: Children,
         isolation: Isolation,
+        cgroups: Cgroups,
         environ: Mapping[str, str],
     ) -> None:
         self._paths = paths
         self._zygote = zygote
         self._children = children
         self.isolation = isolation
+        self.cgroups = cgroups
         self._environ = environ
         self.records = RunRecords(paths.run / "workers")
 
@@ -72,8 +75,12 @@ class Launcher:
                 given.append(theirs.fileno())
             else:
                 lifeline = made.notify_socket(self._notify_path(order), order.uid)
-            pid = await self._zygote.fork(self._request(order), given)
+            cgroup = self.cgroups.make(
+                cgroup_name(order.tenant, order.generation, order.number), order.config.limits
+            )
+            pid = await self._zygote.fork({**self._request(order), "cgroup": cgroup and str(cgroup)}, given)
             process = Process(pid)
+            process.cgroup = cgroup
             kept = {name: made.keep(pair[0]) for name, pair in outputs.items()}
             made.keep(lifeline.fileno())
         self._record(order, pid)
@@ -86,6 +93,16 @@ class Launcher:
         if began is not None:
             moment = datetime.now(UTC).isoformat()
             self.records.write(RunRecord(order.tenant, pid, began, order.generation, order.number, moment))
+
+    def recall(self, worker: Worker, tenant: str) -> None:
+        """What the program before us made for a worker that we have taken over."""
+        name = cgroup_name(tenant, worker.generation, worker.number)
+        worker.process.cgroup = self.cgroups.existing(name)
+
+    def forget(self, worker: Worker) -> None:
+        """The worker has ended: its record and its group go."""
+        self.records.remove(worker.process.pid)
+        self.cgroups.remove(worker.process.cgroup)
 
     async def run_tool(self, order: Order, arguments: list[str]) -> ToolResult:
         """`python -m arguments…` as that tenant, in its sandbox; output beyond TOOL_OUTPUT_BYTES is
@@ -136,6 +153,11 @@ class Launcher:
         return spec.request(
             order.config, variables, str(order.directory), os.getpid(), None, policy.to_json()
         )
+
+
+def cgroup_name(tenant: str, generation: int, number: int) -> str:
+    """One for each worker: the next generation's must not die with the old one's."""
+    return f"{tenant}.{generation}.{number}"
 
 
 class _Descriptors:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import trio
 
+from mtgate.supervisor.cgroups import was_out_of_memory
+
 _PR_SET_CHILD_SUBREAPER = 36
 #: A dead child that nobody has reaped for so long is a stranger's.
 GRACE_SECONDS = 1.0
@@ -43,13 +45,14 @@ class Exit:
 class Process:
     """One child; `pid` is also its process group and session."""
 
-    __slots__ = ("_ended", "_exit", "cgroup", "group", "pid", "pidfd", "start_time")
+    __slots__ = ("_ended", "_exit", "cgroup", "group", "out_of_memory", "pid", "pidfd", "start_time")
 
     def __init__(self, pid: int, *, pidfd: int | None = None, group: bool = True) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid) if pidfd is None else pidfd
         self.group = group
         self.cgroup: Path | None = None
+        self.out_of_memory = False
         self._exit: Exit | None = None
         self._ended = trio.Event()
 
@@ -93,7 +96,7 @@ class Process:
             ended = Exit(None, info.si_status) if by_signal else Exit(info.si_status, None)
         self._exit = ended
         os.close(self.pidfd)
-        remove_cgroup(self.cgroup)
+        self.out_of_memory = was_out_of_memory(self.cgroup)
         self._ended.set()
         return ended
 
@@ -179,13 +182,6 @@ def kill_cgroup(cgroup: Path | None) -> None:
     if cgroup is not None:
         with contextlib.suppress(OSError):
             (cgroup / "cgroup.kill").write_text("1")
-
-
-def remove_cgroup(cgroup: Path | None) -> None:
-    """Removes an empty cgroup; one that still empties stays for the next start to remove."""
-    if cgroup is not None:
-        with contextlib.suppress(OSError):
-            cgroup.rmdir()
 
 
 def start_time(pid: int) -> int | None:

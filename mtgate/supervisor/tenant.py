@@ -280,6 +280,7 @@ class Tenant:
         self.restarts = record.restarts
         for entry in record.workers:
             worker = Worker.from_record(entry)
+            self._services.launcher.recall(worker, self.id)
             self._services.children.own(entry.pid)
             (self.workers if entry.serves else self.retiring).append(worker)
             self._services.nursery.start_soon(self._attend, worker)
@@ -629,7 +630,7 @@ class Tenant:
         """Lives as long as the worker."""
         ended = await worker.run(self.journal)
         self._services.children.disown(worker.process.pid)
-        self._services.launcher.records.remove(worker.process.pid)
+        self._services.launcher.forget(worker)
         if worker in self.retiring:
             self.retiring.remove(worker)
         if not self.workers and not self.retiring:
@@ -652,7 +653,10 @@ class Tenant:
     @staticmethod
     def _reason(worker: Worker, ended: Exit) -> Reason:
         return worker.blame or restart.exit_reason(
-            ended.code, ended.signal, was_ready=worker.ready_time is not None, out_of_memory=False
+            ended.code,
+            ended.signal,
+            was_ready=worker.ready_time is not None,
+            out_of_memory=worker.process.out_of_memory,
         )
 
     def _settle(self) -> None:

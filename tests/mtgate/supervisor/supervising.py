@@ -16,6 +16,7 @@ import trio
 
 from mtgate.paths import Paths, locate
 from mtgate.supervisor import orphans
+from mtgate.supervisor.cgroups import Cgroups
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
@@ -68,7 +69,7 @@ async def supervising(
                 events=Events(),
                 desired=desired,
                 history=History(paths.state / "history"),
-                launcher=Launcher(paths, zygote, children, isolation, os.environ),
+                launcher=Launcher(paths, zygote, children, isolation, Cgroups.find(paths.run), os.environ),
                 children=children,
                 sleepers=Sleepers(),
                 routes=Unrouted(),
@@ -98,6 +99,13 @@ async def ask(root: Path, name: str, target: str = "/") -> str:
         async for piece in stream:
             data += piece
     return data.partition(b"\r\n\r\n")[2].decode()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 async def until(condition: object, seconds: float = 20.0) -> None:

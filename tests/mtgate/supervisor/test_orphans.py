@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.mtgate.supervisor import supervising as script
-from tests.mtgate.supervisor.supervising import ask, make_tenant, paths_of, supervising, until
+from tests.mtgate.supervisor.supervising import alive, ask, make_tenant, paths_of, supervising, until
 
 
 async def killed_daemon(root: Path, *words: str) -> int:
@@ -42,7 +42,7 @@ async def test_a_successor_adopts_what_runs(tmp_path: Path) -> None:
         await until(lambda: any("served" in entry.text for entry in supervisor.journal("foo").tail(50)))
         await supervisor.restart("foo")
         assert supervisor.status("foo").pids != [pid]
-        await until(lambda: not Path(f"/proc/{pid}").exists())
+        await until(lambda: not alive(pid))
 
 
 async def test_a_successor_ends_what_runs(tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ async def test_a_successor_ends_what_runs(tmp_path: Path) -> None:
     async with supervising(tmp_path) as supervisor:
         await until(lambda: supervisor.status("foo").state == "active")
         assert supervisor.status("foo").pids != [pid]
-        await until(lambda: not Path(f"/proc/{pid}").exists())
+        await until(lambda: not alive(pid))
 
 
 async def test_without_adoption_workers_die_with_the_daemon(tmp_path: Path) -> None:
     make_tenant(tmp_path, "foo")
     pid = await killed_daemon(tmp_path)
-    await until(lambda: not Path(f"/proc/{pid}").exists(), 5)
+    await until(lambda: not alive(pid), 5)
 
 
 async def test_a_record_of_another_process_is_no_target(tmp_path: Path) -> None:

@@ -12,18 +12,11 @@ import trio
 
 from mtgate.errors import InvalidConfiguration, NotRunning, StartFailed, UnknownTenant
 from mtgate.supervisor.supervisor import Supervisor
-from tests.mtgate.supervisor.supervising import ask, make_tenant, paths_of, supervising, until
+from tests.mtgate.supervisor.supervising import alive, ask, make_tenant, paths_of, supervising, until
 
 
 def state(supervisor: Supervisor, name: str) -> str:
     return supervisor.status(name).state
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
 
 
 async def test_add_start_stop_remove(tmp_path: Path) -> None:
