@@ -123,15 +123,21 @@ def configure(definition: ModelDefinition, entry: Json, *, file: str = "", warn:
     pointer = f"/{definition.name}"
     relations = entry.get("relations")
     if isinstance(relations, dict):
-        merged = settings.setdefault("relations", {})
+        merged = settings["relations"] = dict(settings.get("relations") or {})
         for name, relation in relations.items():
+            if not isinstance(relation, dict):
+                raise ConfigurationError(
+                    "a relation must be an object", file=file, pointer=f"{pointer}/relations/{name}"
+                )
             merged[name] = {**(merged.get(name) or {}), **relation}
     elif relations is not None:
         warn("must be an object", f"{pointer}/relations")
     acls = entry.get("acls")
     if isinstance(acls, list):
+        _check_acls(acls, file, f"{pointer}/acls")
+        settings["acls"] = list(settings.get("acls") or [])
         for acl in acls:
-            _add_acl(settings.setdefault("acls", []), acl)
+            _add_acl(settings["acls"], acl)
     elif acls is not None:
         warn("must be an array of objects", f"{pointer}/acls")
     options = entry.get("options")
@@ -333,14 +339,21 @@ def _names(value: Any) -> frozenset[str]:
     """A list of names, or the object form ``{"name": true}``."""
     if isinstance(value, dict):
         return frozenset(key for key, on in value.items() if on)
-    return frozenset([value] if isinstance(value, str) else value or ())
+    if isinstance(value, str):
+        return frozenset((value,))
+    return (
+        frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else frozenset()
+    )
 
 
 _SHAPES: dict[str, type] = {
     "properties": dict,
     "options": dict,
     "relations": dict,
+    "relationships": dict,
     "acls": list,
+    "excludeBaseProperties": list,
+    "scope": dict,
     "methods": dict,
     "scopes": dict,
     "mixins": dict,
@@ -351,14 +364,26 @@ _SHAPES: dict[str, type] = {
 
 
 def _check_shapes(source: Json, file: str) -> None:
-    for key, expected in _SHAPES.items():
-        value = source.get(key)
-        if value is None or isinstance(value, expected):
-            continue
-        if key == "methods" and value == []:
-            continue  # what LoopBack 2's generator wrote
-        wanted = "an object" if expected is dict else "an array" if expected is list else "a text"
-        raise ConfigurationError(f'"{key}" must be {wanted}', file=file, pointer=f"/{key}")
+    """Refuse what nothing can be made of, at the top and in ``options``."""
+    options = source.get("options")
+    for bag, place in ((source, ""), (options if isinstance(options, dict) else {}, "/options")):
+        for key, expected in _SHAPES.items():
+            value = bag.get(key)
+            if value is None or isinstance(value, expected):
+                continue
+            if key == "methods" and value == []:
+                continue  # what LoopBack 2's generator wrote
+            wanted = "an object" if expected is dict else "an array" if expected is list else "a text"
+            raise ConfigurationError(f'"{key}" must be {wanted}', file=file, pointer=f"{place}/{key}")
+        _check_acls(bag.get("acls") or [], file, f"{place}/acls")
+
+
+def _check_acls(acls: list[Any], file: str, pointer: str) -> None:
+    for position, acl in enumerate(acls):
+        if not isinstance(acl, dict):
+            raise ConfigurationError(
+                "an ACL entry must be an object", file=file, pointer=f"{pointer}/{position}"
+            )
 
 
 def _warn_keys(source: Json, warn: Warn) -> None:
