@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import trio
 
-from mtgate import background, daemon
+from mtgate import activation, background, daemon
 from mtgate.settings import Flags, Settings, load
 from mtgate.supervisor.desired import StateUnreadable
 from mtgate.tenantdir.complaint import InvalidFile
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answers the exit code."""
     options = parser().parse_args(arguments)
     flags = Flags(options.root, options.config, options.control, tuple(options.listen))
+    activated = activation.take(os.environ, os.getpid())
     try:
         settings = load(flags, os.environ, os.geteuid())
     except InvalidFile as error:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.foreground:
         if options.command != "start":
             return _say(f"--foreground does not go with {options.command}", 2)
-        return _foreground(settings, flags)
+        return _foreground(settings, flags, activated)
     actions = {
         "start": background.start,
         "stop": background.stop,
@@ -53,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _foreground(settings: Settings, flags: Flags) -> int:
+def _foreground(settings: Settings, flags: Flags, activated: dict[str, int]) -> int:
     try:
-        trio.run(daemon.run, settings, lambda: load(flags, os.environ, os.geteuid()))
+        trio.run(daemon.run, settings, lambda: load(flags, os.environ, os.geteuid()), activated)
     except daemon.AlreadyRunning as error:
         return _say(str(error), EX_UNAVAILABLE)
     except (StateUnreadable, daemon.TooWeak) as error:

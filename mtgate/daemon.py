@@ -60,9 +60,14 @@ class TooWeak(Exception):
     """The settings ask for more isolation than there is."""
 
 
-async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+async def run(
+    settings: Settings,
+    reload: Callable[[], Settings] | None = None,
+    activated: dict[str, int] | None = None,
+) -> None:
     """Until TERM or INT. AlreadyRunning, StateUnreadable, TooWeak and OSError (address in use) come before
-    anything starts. `reload` reads the settings anew, for HUP."""
+    anything starts. `reload` reads the settings anew, for HUP; `activated` are public sockets that
+    systemd has bound, by address."""
     log.set_up(settings.log.level, settings.log.format)
     left = handover.receive(os.environ)
     # signals that come while the daemon starts wait until it has
@@ -72,7 +77,7 @@ async def run(settings: Settings, reload: Callable[[], Settings] | None = None) 
         isolation = find_isolation(settings)
         raise_descriptor_limit()
         become_subreaper()
-        sockets = await Sockets.open(settings, left)
+        sockets = await Sockets.open(settings, left, activated or {})
         try:
             await _run(Daemon(settings, desired, isolation, sockets, lock, reload), left, signals)
         finally:
@@ -295,9 +300,9 @@ class Sockets:
         self.control = control
 
     @classmethod
-    async def open(cls, settings: Settings, left: Handover | None) -> Sockets:
-        """Those that the program before us left, and new ones for addresses that it did not have."""
-        inherited = {} if left is None else left.public
+    async def open(cls, settings: Settings, left: Handover | None, activated: dict[str, int]) -> Sockets:
+        """Those that the program before us or systemd left, and new ones for the other addresses."""
+        inherited = activated if left is None else left.public
         public = {}
         for address in settings.server.addresses:
             number = inherited.pop(str(address), None)

@@ -57,6 +57,37 @@ def test_several_listeners(own_gateway: Gateway) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_socket_activation(own_gateway: Gateway) -> None:
+    """As systemd does it: the socket is bound before the daemon starts, and is descriptor 3."""
+    with socket.socket() as public:
+        public.bind(("127.0.0.1", 0))
+        public.listen()
+        port = public.getsockname()[1]
+        give = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
+        give += "os.execv(sys.executable, [sys.executable, '-m', 'mtgate.cli', *sys.argv[2:]])"
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                give,
+                str(public.fileno()),
+                "--foreground",
+                "--root",
+                str(own_gateway.root),
+            ],
+            env={**own_gateway.environ, "LISTEN_FDS": "1"},
+            pass_fds=(public.fileno(),),
+        )
+    try:
+        own_gateway.port = port
+        assert own_gateway.get("/").status == 200  # waits in the socket's queue until the daemon is there
+        wait_for("the control socket answers", lambda: own_gateway.ctl("ping", code=None).code == 0)
+        assert f"127.0.0.1:{port}" in own_gateway.ctl("ping").output
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
 def test_background(own_gateway: Gateway) -> None:
     listen = ("--listen", f"127.0.0.1:{own_gateway.port}")
     own_gateway.gate("status", code=3)
