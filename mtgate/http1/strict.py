@@ -63,12 +63,18 @@ class Framing(NamedTuple):
 
 
 METHOD_BYTES = 64
+_NOT_SERVED = (b"CONNECT", b"TRACE")
 LENGTH_DIGITS = 15
 
 _STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n")
 _STRAY_UNFINISHED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 _FOLDED = re.compile(rb"\n[ \t]")
 _REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\Z")
+#: What most request lines are: origin form, nothing that has to be looked at twice.
+_PLAIN_LINE = re.compile(
+    rb"([-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}) (/[\x21\x22\x24\x26-\x5b\x5d-\x7e]*) HTTP/1\.([01])\Z"
+)
+_VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)\Z", re.DOTALL)
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?\Z")
@@ -107,6 +113,11 @@ def check_request_line(line: bytes, limits: HeadLimits) -> StartLine:
     """
     if len(line) > limits.line_bytes:
         raise Refusal(414, f"the request line is longer than {limits.line_bytes} bytes")
+    match = _PLAIN_LINE.match(line)
+    if match is not None:
+        method, target, minor = match.groups()
+        if b"/." not in target and method not in _NOT_SERVED:
+            return StartLine(method, target, _VERSIONS[minor], None)
     match = _REQUEST_LINE.match(line)
     if match is None:
         raise Refusal(400, "malformed request line")
@@ -115,7 +126,7 @@ def check_request_line(line: bytes, limits: HeadLimits) -> StartLine:
         raise Refusal(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
     if len(method) > METHOD_BYTES:
         raise Refusal(400, f"method longer than {METHOD_BYTES} bytes")
-    if method in (b"CONNECT", b"TRACE"):
+    if method in _NOT_SERVED:
         raise Refusal(405, f"{method.decode()} is not served")
     authority = None
     if target[0] != 0x2F and not (target == b"*" and method == b"OPTIONS"):

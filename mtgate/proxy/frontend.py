@@ -27,7 +27,7 @@ from mtgate.proxy.forward import ClientCut, Exchange, UpstreamFailed, reset
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.proxy_protocol import read_header
 from mtgate.proxy.rewrite import Asker
-from mtgate.proxy.shortcut import Finished, Sent, Shortcut
+from mtgate.proxy.shortcut import Sent, Shortcut
 from mtgate.proxy.tls import TlsStream
 from mtgate.proxy.upstream import Tenant, Unavailable
 
@@ -342,19 +342,18 @@ class ClientConnection:
         if self._gateway.logs_access:
             self._gateway.log(self._describe(head, exchange, tenant, began, reason))
 
-    def _log_finished(self, finished: Finished) -> None:
+    def _log_finished(self, sent: Sent, status: int, size: int) -> None:
         """As _log_entry, for an exchange of the shortcut's."""
-        sent, gateway = finished.sent, self._gateway
-        seconds = time.monotonic() - sent.began
-        counters = sent.tenant.counters
+        gateway, counters = self._gateway, sent.tenant.counters
+        seconds = gateway.poller.now - sent.began
         counters.requests += 1
-        counters.statuses[finished.status] += 1
+        counters.statuses[status] += 1
         counters.received_bytes += len(sent.body)
-        counters.sent_bytes += finished.sent_bytes
+        counters.sent_bytes += size
         counters.upstream_seconds += seconds
         if gateway.logs_access:
             exchange = Exchange(gateway, self._incoming, self._socket, sent.head, sent.trace)
-            exchange.status, exchange.sent_bytes = finished.status, finished.sent_bytes
+            exchange.status, exchange.sent_bytes = status, size
             exchange.received_bytes, exchange.upstream_seconds = len(sent.body), seconds
             gateway.log(self._describe(sent.head, exchange, sent.tenant, sent.began, ""))
 

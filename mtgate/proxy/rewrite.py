@@ -103,6 +103,8 @@ def forget() -> None:
     """Drops what is cached: field lines hold cookies and tokens, they are not kept for ever."""
     request_fields.cache_clear()
     response_fields.cache_clear()
+    whole_response_head.cache_clear()
+    has_date.cache_clear()
 
 
 def claim(fields: Fields, name: bytes) -> bytes | None:
@@ -185,6 +187,13 @@ def upgrades(head: RequestHead) -> bool:
 def response_head(head: ResponseHead, length: int | None, extra: bytes) -> bytes:
     """The head for the client. ``length``: of the body, CHUNKED, or None when nothing is said about it."""
     return b"%b%b%b%b\r\n" % (_line(head), response_fields(head.fields), framing_field(length), extra)
+
+
+@lru_cache(maxsize=4096)
+def whole_response_head(head: ResponseHead) -> bytes:
+    """What ``response_head`` begins with when the body has the length that the worker said."""
+    length = head.fields.framing.content_length
+    return _line(head) + response_fields(head.fields) + framing_field(length)
 
 
 def framing_field(length: int | None) -> bytes:

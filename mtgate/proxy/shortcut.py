@@ -9,7 +9,6 @@ sent and whatever was received in the buffers.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -43,12 +42,8 @@ class Sent(NamedTuple):
     began: float
 
 
-class Finished(NamedTuple):
-    """An exchange for the log."""
-
-    sent: Sent
-    status: int
-    sent_bytes: int
+#: Told of each exchange: the request, the status, the size of the answer's body.
+Finished = Callable[[Sent, int, int], None]
 
 
 class Shortcut:
@@ -72,7 +67,7 @@ class Shortcut:
         client: Stream,
         incoming: Incoming,
         asker: Asker,
-        finished: Callable[[Finished], None],
+        finished: Finished,
     ) -> None:
         #: Requests served here.
         self.served = 0
@@ -101,10 +96,10 @@ class Shortcut:
 
         Cancelled, it leaves nothing in use.
         """
+        self._client.watch(self._on_client, self._gateway.poller.now + PATIENCE_SECONDS)
         if self._incoming.buffer or (self._client.stirring and not self._request_came()):
+            self._client.watch(None)
             return None
-        if self._sent is None:
-            self._await_request()
         self._task = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -119,9 +114,6 @@ class Shortcut:
         await trio.lowlevel.wait_task_rescheduled(abort)
         sent, self._sent = self._sent, None
         return sent
-
-    def _await_request(self) -> None:
-        self._client.watch(self._on_client, self._gateway.poller.now + PATIENCE_SECONDS)
 
     def _hand_over(self) -> None:
         self._client.watch(None)
@@ -138,7 +130,8 @@ class Shortcut:
     # -- a request
 
     def _on_client(self) -> None:
-        if not self._request_came():
+        """Something came, or nothing for some time. During an exchange both can wait for its end."""
+        if self._sent is None and not self._request_came():
             self._hand_over()
 
     def _request_came(self) -> bool:
@@ -181,13 +174,10 @@ class Shortcut:
         gateway = self._gateway
         tenant = gateway.tenant(match.route)
         limit = tenant.max_body_bytes
-        if tenant.rate.limited or not tenant.pool.idle or (limit is not None and len(body) > limit):
+        if body and limit is not None and len(body) > limit:
             return False
-        if not tenant.admit_nowait():
-            return False
-        upstream = tenant.take_idle()
+        upstream = tenant.begin_nowait()
         if upstream is None:
-            self._leave(tenant)
             return False
         trace = gateway.trace_of(head.fields) if self._asker.trusted else gateway.trace()
         forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
@@ -202,9 +192,8 @@ class Shortcut:
             tenant.drop(upstream)
             self._leave(tenant)
             return False
-        now = time.monotonic()
+        now = gateway.poller.now
         self._sent = Sent(head, body, match, tenant, upstream, forwarding, trace, now)
-        self._client.watch(None)
         upstream.stream.watch(self._on_upstream, now + PATIENCE_SECONDS)
         return True
 
@@ -224,8 +213,6 @@ class Shortcut:
             self._hand_over()
         elif self.unsent or (self._client.stirring and not self._request_came()):
             self._hand_over()
-        elif self._sent is None:
-            self._await_request()
 
     def _answer(self, sent: Sent, data: bytes) -> bool:
         gateway = self._gateway
@@ -246,8 +233,8 @@ class Shortcut:
             return False
         if response.http_version != b"1.1" or not response.fields.ordinary:
             return False
-        extra = gateway.response_extra(response, sent.trace, time.monotonic() - sent.began)
-        answer = rewrite.response_head(response, length, extra) + data[end:]
+        extra = gateway.response_extra(response, sent.trace, gateway.poller.now - sent.began)
+        answer = b"%b%b\r\n%b" % (rewrite.whole_response_head(response), extra, data[end:])
         self._sent = None
         sent.tenant.keep(sent.upstream)
         self._leave(sent.tenant)
@@ -258,5 +245,5 @@ class Shortcut:
             taken = 0
         # A broken stream is the task's to find out about.
         self.unsent = answer[taken:]
-        self._finished(Finished(sent, response.status, length))
+        self._finished(sent, response.status, length)
         return True

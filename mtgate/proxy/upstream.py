@@ -159,6 +159,17 @@ class Tenant:
         self._last_used = self._poller.now
         return True
 
+    def begin_nowait(self) -> Upstream | None:
+        """A place and an idle connection, if that needs no waiting and nothing has to be counted."""
+        if not self.pool.idle or self.rate.limited or not self.admit_nowait():
+            return None
+        upstream = self.pool.take()
+        if upstream is None:
+            self.leave()
+        else:
+            upstream.reused = True
+        return upstream
+
     def leave(self) -> None:
         """The request is over, or its answer has begun; the one that waits longest is next."""
         self.in_flight -= 1
@@ -188,21 +199,15 @@ class Tenant:
 
     async def connect(self, *, fresh: bool) -> Upstream:
         """A connection in use: an idle one, or a new one, always if ``fresh``. Raises ConnectFailed."""
-        upstream = None if fresh else self.take_idle()
+        upstream = None if fresh else self.pool.take()
         if upstream is not None:
+            upstream.stream.watch(None)
+            upstream.reused = True
             return upstream
         route = self.route
         sock = await self._open(route.socket)
         upstream = Upstream(self._poller, sock, route.generation, self._limits, self._stirred)
         self.pool.opened(upstream)
-        return upstream
-
-    def take_idle(self) -> Upstream | None:
-        """An idle connection, now in use."""
-        upstream = self.pool.take()
-        if upstream is not None:
-            upstream.stream.watch(None)
-            upstream.reused = True
         return upstream
 
     async def _open(self, path: str) -> socket.socket:
