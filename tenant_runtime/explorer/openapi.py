@@ -7,6 +7,7 @@ not know: models, requests. swagger.json stays as clients know it; this one is f
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 JSON = "application/json"
@@ -33,6 +34,8 @@ SECURITY: list[dict[str, list[str]]] = [{}, {"accessTokenHeader": []}, {"accessT
 #: Components may be called by these characters only.
 NAME = re.compile(r"[^A-Za-z0-9._-]")
 DEFINITION = "#/definitions/"
+#: What swagger.json refers to without defining it: the words text and json, and models that are not there.
+UNDEFINED: dict[str, Any] = {"text": {"type": "string"}}
 
 
 def document(swagger: dict[str, Any]) -> dict[str, Any]:
@@ -48,11 +51,30 @@ def document(swagger: dict[str, Any]) -> dict[str, Any]:
             for path, operations in swagger["paths"].items()
         },
         "components": {
-            "schemas": {component(name): schema(one) for name, one in swagger.get("definitions", {}).items()},
+            "schemas": schemas(swagger),
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
     return made | {key: value for key, value in swagger.items() if key.startswith("x-")}
+
+
+def schemas(swagger: dict[str, Any]) -> dict[str, Any]:
+    """Every definition, and one for each name that is referred to without having one."""
+    definitions: dict[str, Any] = swagger.get("definitions", {})
+    missing = {name for name in references(swagger) if name not in definitions}
+    added = {name: UNDEFINED.get(name.lower(), {"type": "object"}) for name in sorted(missing)}
+    return {component(name): schema(one) for name, one in {**definitions, **added}.items()}
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].removeprefix(DEFINITION)
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
 
 
 def server_url(swagger: dict[str, Any]) -> str:

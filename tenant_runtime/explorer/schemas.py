@@ -27,8 +27,6 @@ BUILT_IN: dict[str, tuple[str, Schema]] = {
 }
 
 PRIMITIVES = frozenset(["boolean", "integer", "number", "null", "string", "object", "array", "file"])
-#: Words without a definition of their own; the original leaves a reference to nothing.
-MEANT: dict[str, Schema] = {"text": {"type": "string"}, "json": {"type": "object"}}
 FORMATTED: dict[str, Schema] = {
     "date": {"type": "string", "format": "date-time"},
     "buffer": {"type": "string", "format": "byte"},
@@ -85,18 +83,17 @@ class Definitions:
 
     def build(self) -> dict[str, Schema]:
         """Everything referred to so far, and what that refers to in turn."""
-        built: dict[str, Schema] = {}
+        built: dict[str, Schema | None] = {}
         while missing := [name for name in self._referenced if name not in built]:
-            for name in missing:
-                built[name] = self._definition(name)
-        return built
+            built |= {name: self._definition(name) for name in missing}
+        return {name: schema for name, schema in built.items() if schema is not None}
 
-    def _definition(self, name: str) -> Schema:
+    def _definition(self, name: str) -> Schema | None:
         if name.lower() in BUILT_IN:
             return dict(BUILT_IN[name.lower()][1])
         model = self._models.get(self._base(name))
         if model is None:
-            return {"type": "object"}  # the original leaves the reference dangling
+            return None  # text, json or a model that is not there: a reference to nothing, as in the original
         return self.model_schema(
             model,
             without_update_only=name.startswith(CREATE_PREFIX),
@@ -183,8 +180,6 @@ class Definitions:
             return {**schema, "$ref": self.reference("x-any")}
         if lowered in PRIMITIVES:
             return {**schema, "type": lowered}
-        if lowered in MEANT and kind not in self._models:
-            return {**schema, **MEANT[lowered]}
         return {**schema, "$ref": self.reference(kind)}
 
 
@@ -199,7 +194,8 @@ def word(kind: PropertyType) -> Any:
     if kind.kind == "array":
         return [word(kind.item)] if kind.item else "array"
     if kind.kind == "model":
-        return kind.model
+        # An inline object without the word "type" is of no known type to the original.
+        return "any" if "." in (kind.model or "") else kind.model
     return "ObjectID" if kind.kind == "objectid" else kind.kind
 
 

@@ -189,9 +189,9 @@ def parameter(argument: Argument, route: DocumentedRoute, definitions: Definitio
         declaration["model"] = argument.model
     schema = definitions.of(declaration, argument=True)
     if place == "body":
-        is_data = argument.name == "data" and schema.get("type") == "object"
-        reference = {"$ref": definitions.reference(route.shared_class.name)}
-        found["schema"] = reference if is_data else schema
+        if argument.name == "data" and schema.get("type") == "object":
+            schema = {"$ref": definitions.reference(route.shared_class.name)}
+        found["schema"] = schema
     elif schema.get("type") == "file":
         found |= {"type": "file", "in": "formData", "allowMultiple": False, "description": "File to upload"}
     elif "$ref" in schema or schema.get("type") in ("object", "array"):

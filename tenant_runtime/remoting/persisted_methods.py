@@ -356,7 +356,4 @@ def persisted_methods(model: Any) -> list[SharedMethod]:
 
 def has_update_only_properties(model: Any) -> bool:
     """A forced id may not be given on create; other properties say so themselves."""
-    return any(
-        prop.raw.get("updateOnly") or (prop.is_id and prop.generated)
-        for prop in model.definition.properties.values()
-    )
+    return any(prop.raw.get("updateOnly") for prop in model.definition.properties.values())

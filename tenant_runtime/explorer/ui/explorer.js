@@ -25,6 +25,12 @@
   };
   spec.security = spec.security || [{[scheme]: []}];
 
+  // LoopBack's document refers to some words without defining them; Swagger UI wants to resolve them.
+  const wanted = JSON.stringify(spec).matchAll(/"\$ref":"#\/definitions\/([^"]+)"/g);
+  for (const [, name] of wanted) {
+    spec.definitions[name] = spec.definitions[name] || {type: name.toLowerCase() === 'text' ? 'string' : 'object'};
+  }
+
   const show = (token) => {
     state.textContent = token ? 'Token set' : 'Token not set';
     state.className = token ? 'set' : '';

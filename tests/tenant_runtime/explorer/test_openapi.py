@@ -31,6 +31,15 @@ def test_recorded_documents_become_valid(swagger: dict[str, Any]) -> None:
     assert set(made["components"]["securitySchemes"]) == {"accessTokenHeader", "accessTokenQuery"}
 
 
+def test_what_is_not_defined_gets_a_definition() -> None:
+    definitions = {
+        "A": {"properties": {"b": {"$ref": "#/definitions/text"}, "c": {"$ref": "#/definitions/Gone"}}}
+    }
+    made = document({"info": {}, "paths": {}, "definitions": definitions})["components"]["schemas"]
+    assert made["text"] == {"type": "string"}
+    assert made["Gone"] == {"type": "object"}
+
+
 def test_server() -> None:
     swagger = {"info": {}, "paths": {}, "basePath": "/foo/api"}
     assert document(swagger)["servers"] == [{"url": "/foo/api"}]

@@ -20,7 +20,7 @@ def documented(name: str, *properties: Property, relations: Any = None, **settin
     return Documented(definition, relations or {})
 
 
-MODELS = {"Book": documented("Book", ID), "Text": documented("Text", ID)}
+MODELS = {"Book": documented("Book", ID)}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ MODELS = {"Book": documented("Book", ID), "Text": documented("Text", ID)}
         (["Book"], {"type": "array", "items": {"$ref": "#/definitions/Book"}}),
         ("geopoint", {"$ref": "#/definitions/GeoPoint"}),
         ("objectid", {"$ref": "#/definitions/ObjectID"}),
-        ("text", {"type": "string"}),
+        ("text", {"$ref": "#/definitions/text"}),
         ("Book", {"$ref": "#/definitions/Book"}),
         ({"type": "object", "model": "Book"}, {"$ref": "#/definitions/Book"}),
         (
@@ -131,4 +131,4 @@ def test_only_what_is_referred_to_is_built() -> None:
     definitions = Definitions(MODELS)
     assert definitions.build() == {}
     definitions.reference("Unknown")
-    assert definitions.build() == {"Unknown": {"type": "object"}}
+    assert definitions.build() == {}
