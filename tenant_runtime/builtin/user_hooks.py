@@ -50,7 +50,7 @@ async def refuse_password_change(ctx: Any) -> None:
                 'Invalid use of "options.setPassword". Only "password" can be changed when using this option.'
             )
         return
-    if "password" in data:
+    if ctx.data is None or "password" in data:
         raise LoopbackError(
             "Changing user password via patch/replace API is not allowed. "
             "Use changePassword() or setPassword() instead.",

@@ -138,6 +138,8 @@ async def test_passwords_only_by_their_own_methods(make_app: Any) -> None:
     assert (refused.status, refused.code) == (401, "PASSWORD_CHANGE_NOT_ALLOWED")
     refused = await api("PUT", "/Users/1", {**ANN, "password": "x"}, token=token)
     assert refused.code == "PASSWORD_CHANGE_NOT_ALLOWED"
+    refused = await api("PUT", "/Users/1", {"email": "ann@example.com"}, token=token)
+    assert refused.code == "PASSWORD_CHANGE_NOT_ALLOWED"
     assert (await api("PATCH", "/Users/1", {"username": "x"}, token=token)).status == 200
     change = {"oldPassword": "secret", "newPassword": "new"}
     assert (await api("POST", "/Users/change-password", change, token=token)).status == 204
