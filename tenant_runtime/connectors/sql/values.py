@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 
 from tenant_runtime.connectors.sql.columns import column_type, is_nullable
 from tenant_runtime.model.definition import Property
-from tenant_runtime.model.javascript import EPOCH, iso_text, milliseconds, to_number, to_text
+from tenant_runtime.model.javascript import EPOCH, iso_text, milliseconds, to_number, to_text, truthy
 
 Convert = Callable[[Any], Any]
+
+NAN = float("nan")
 
 _LEADING_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
@@ -84,7 +87,7 @@ def number(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return int.from_bytes(value, "big")
-    return to_number(value)
+    return str(value) if isinstance(value, UUID) else to_number(value)
 
 
 def exact(value: Any) -> Any:
@@ -135,7 +138,10 @@ def to_json(value: Any) -> str:
 
 def _quoted(value: Any) -> str:
     options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(value, default=_json_default, option=options).decode()
+    try:
+        return orjson.dumps(value, default=_json_default, option=options).decode()
+    except TypeError:  # a lone surrogate, a number of more than 64 bits: neither is a fault in JavaScript
+        return json.dumps(value, default=_json_default, separators=(",", ":"))
 
 
 def from_json(value: Any) -> Any:
@@ -164,11 +170,11 @@ def _aware(value: Any, zone: tzinfo | None) -> Any:
         return value.astimezone(UTC)
     if isinstance(value, date):
         return _aware(datetime(value.year, value.month, value.day), zone)
-    if isinstance(value, int | float | Decimal):
-        return EPOCH + timedelta(milliseconds=float(value))
     try:
+        if isinstance(value, int | float | Decimal):
+            return EPOCH + timedelta(milliseconds=float(value))
         return _aware(datetime.fromisoformat(str(value)), zone)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -184,8 +190,15 @@ def time_value(value: Any) -> Any:
 _WKB = struct.Struct("<IBIdd")  # MySQL's own form: reference system, byte order, type 1, x, y
 
 
+def _coordinates(value: Any) -> tuple[float, float] | None:
+    """x and y of a point; None for what is none."""
+    x, y = (to_number(value.get(key)) for key in ("lng", "lat")) if isinstance(value, dict) else (NAN, NAN)
+    return None if x != x or y != y else (float(x), float(y))
+
+
 def _point_to_wkb(value: Any) -> Any:
-    return _WKB.pack(0, 1, 1, float(value["lng"]), float(value["lat"])) if isinstance(value, dict) else value
+    found = _coordinates(value)
+    return None if found is None else _WKB.pack(0, 1, 1, *found)
 
 
 def _point_from_wkb(value: Any) -> Any:
@@ -196,7 +209,8 @@ def _point_from_wkb(value: Any) -> Any:
 
 
 def _point_to_text(value: Any) -> Any:
-    return f"({value['lng']},{value['lat']})" if isinstance(value, dict) else value
+    found = _coordinates(value)
+    return None if found is None else "({!r},{!r})".format(*found)
 
 
 def _point_from_text(value: Any) -> Any:
@@ -213,6 +227,14 @@ def _bytes(value: Any) -> Any:
     return (
         value.encode() if isinstance(value, str) else bytes(value) if isinstance(value, memoryview) else value
     )
+
+
+def _bit(value: Any) -> int:
+    return int(truthy(value))
+
+
+def _flag(value: Any) -> str:
+    return "Y" if truthy(value) else "N"
 
 
 def _truth(value: Any) -> bool:
@@ -242,7 +264,7 @@ def _mysql(kind: str, zone: tzinfo | None) -> tuple[Convert, Convert]:
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (exact, number),
-        "boolean": (int, _truth),
+        "boolean": (_bit, _truth),
         "date": (to_datetime, lambda value: _aware(value, zone)),
         "geopoint": (_point_to_wkb, _point_from_wkb),
         "buffer": (_bytes, _bytes),
@@ -260,7 +282,9 @@ def _postgresql(kind: str, column: str) -> tuple[Convert, Convert]:
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (exact, number),
-        "boolean": (bool, _yes) if head.startswith("BOOL") else (lambda v: "Y" if v else "N", _yes),
+        "boolean": (truthy, _yes)
+        if head.startswith("BOOL")
+        else (lambda value: "Y" if truthy(value) else "N", _yes),
         "date": (lambda value: value, lambda value: _aware(value, UTC)),
         "geopoint": (_point_to_text, _point_from_text),
         "buffer": (_bytes, _bytes),
@@ -289,7 +313,7 @@ def _sqlite(kind: str) -> tuple[Convert, Convert]:
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (lambda v: float(v) if isinstance(v, Decimal) else v, number),
-        "boolean": (int, _yes),
+        "boolean": (_bit, _yes),
         "date": (time_value, lambda value: _aware(value, UTC)),
         "buffer": (_bytes, _bytes),
     }

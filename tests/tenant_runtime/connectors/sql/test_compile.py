@@ -44,6 +44,9 @@ SELECTS: list[tuple[str, Query, str, tuple[Any, ...]]] = [
     ("postgresql", Query(where("info.a.b", "eq", 5), order=(Order("info.a", True),), fields=("id",)),
      ("SELECT public.book.id FROM public.book WHERE ((public.book.info -> 'a') ->> 'b') = %s "
       "ORDER BY (public.book.info ->> 'a') DESC"), ("5",)),
+    ("postgresql", Query(where("info.a'b%s", "eq", True), fields=("id",)),
+     ("SELECT public.book.id FROM public.book WHERE (public.book.info ->> 'a''b%%s') = %s "
+      "ORDER BY public.book.id"), ("true",)),
     ("mysql", Query(where("info.a.b", "eq", 5), fields=("id",)),
      "SELECT `Book`.id FROM `Book` ORDER BY `Book`.id", ()),
     ("sqlite3", Query(order=(Order("title", True), Order("nothing")), skip=3, fields=("title",)),

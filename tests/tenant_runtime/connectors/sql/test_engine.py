@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, QueryRe
 from tenant_runtime.connectors.sql.engine import SqlConnector
 from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order, PerParent, Query, Where
 from tenant_runtime.model.definition import ModelDefinition
+from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED
 from tests.tenant_runtime.connectors.sql.conftest import model, prop
 
 Make = Callable[..., SqlConnector]
@@ -253,6 +255,28 @@ def test_numbers_are_rounded_as_mysql_rounds_them(connect: Make) -> None:
     found = [row["n"] for row in connector.find("Cell", Query())]
     assert found == ([2.5, -0.5, 1.4999, 1000] if connector.name == "sqlite3" else [3, -1, 1, 1000])
     assert all(type(n) is int for n in found[3:])
+
+
+ODD: list[Any] = [
+    *(None, True, "", "x", "12abc", "\x00", "\ud800", "\U0001f600", b"\xff", -0.0, 1e300, 10**30),
+    *(float("nan"), float("inf"), [], [1, [2]], {}, {"lat": "x"}, {"$gt": 1}, INVALID_DATE, UNDEFINED),
+    *(datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)),
+]
+
+
+def test_odd_values_are_refused_or_stored_but_never_break(connect: Make) -> None:
+    """Whatever comes through: an answer, or an error that has a status."""
+    connector = connect(CELL)
+    for name in CELL.properties:
+        for value in ODD:
+            for op in ("eq", "neq", "gt", "like", "inq"):
+                asked = (value, value) if op == "inq" else value
+                with suppress(ConnectorError):
+                    connector.find("Cell", Query(where(name, asked, op)))
+            with suppress(ConnectorError):
+                connector.create("Cell", {name: value})
+    connector.find("Cell", Query())
+    assert connector.count("Cell") > 20
 
 
 def test_many_rows(connect: Make) -> None:
