@@ -10,6 +10,8 @@ import pytest
 Make = Callable[..., Any]
 
 BOOT = """
+import trio
+
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.middleware.cookies import set_cookie
 from tenant_runtime.web import WebResponse
@@ -49,6 +51,11 @@ def boot(app):
     @app.router.get("/refused")
     def refused(request):
         raise LoopbackError("no", status=403, code="NO")
+
+    @app.router.get("/grouped")
+    async def grouped(request):
+        async with trio.open_nursery():
+            raise LoopbackError("no", status=409, code="GROUPED")
 
     @app.router.get("/broken")
     def broken(request):
@@ -90,6 +97,7 @@ async def test_routes(call: Any) -> None:
 
 async def test_errors_of_routes(call: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert (await call("GET", "/refused")).json["error"]["code"] == "NO"
+    assert (await call("GET", "/grouped")).json["error"]["code"] == "GROUPED"
     assert (await call("GET", "/broken?access_token=SECRET")).status == 500
     assert "KeyError" in caplog.text
     assert "SECRET" not in caplog.text
