@@ -56,6 +56,8 @@ class NamedScope:
     def build(self, data: dict[str, Any] | None = None) -> Instance:
         """A new object with the scope's equalities."""
         from_scope = self.model.fixed_values(self.filter.get("where"))
+        if isinstance(data, list):  # one object, as in the original: its properties are the positions
+            data = {str(position): item for position, item in enumerate(data)}
         return self.model({**(data or {}), **from_scope})
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
