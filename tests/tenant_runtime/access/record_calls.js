@@ -55,7 +55,7 @@ async function main() {
   for (const one of apps) {
     const server = await serve(one);
     const port = server.address().port, known = {};
-    const fill = text => Object.keys(known).reduce((t, name) => t.split(name).join(known[name]), text);
+    const fill = text => Object.keys(known).sort((a, b) => b.length - a.length).reduce((t, name) => t.split(name).join(known[name]), text);
     for (const step of one.steps) {
       const [method, path, body, token, given, keep] = step;
       if (JSON.stringify([path, token, given]).includes('@ann') && !known['@ann'] || token === '@bob' && !known['@bob'] && !keep)
