@@ -21,6 +21,13 @@ from tenant_runtime.middleware.pipeline import as_methods, base_phase
 
 KNOWN_KEYS = frozenset({"enabled", "name", "params", "paths", "methods", "verbs", "optional", "//"})
 
+#: An app without middleware.json: older ones mounted the REST layer in their JavaScript.
+WITHOUT_FILE: dict[str, Any] = {
+    "routes": {"loopback#rest": {"paths": ["${restApiRoot}"]}},
+    "final": {"loopback#urlNotFound": {}},
+    "final:after": {"strong-error-handler": {}},
+}
+
 
 def resolve_variables(app: App, files: AppFiles, family: str, value: Any) -> Any:
     """``${name}`` at the end of a text: from the environment, else from the app's settings."""
@@ -39,6 +46,8 @@ def resolve_variables(app: App, files: AppFiles, family: str, value: Any) -> Any
 def wire_middleware(app: App, files: AppFiles) -> None:
     """Place every entry; raises ConfigurationError for one that cannot be."""
     config = files.families["middleware"]
+    if files.family_file("middleware") not in files.texts:
+        config = WITHOUT_FILE
     app.define_phases(list(dict.fromkeys(base_phase(phase) for phase in config)))
     for phase, entries in config.items():
         if not isinstance(entries, dict):

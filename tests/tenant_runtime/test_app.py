@@ -133,3 +133,9 @@ async def test_an_app_without_an_error_handler_answers_all_the_same(small_app: M
     missing = await call("GET", "/<x>?y=1")
     assert missing.status == 404
     assert b"<pre>Cannot GET /&lt;x&gt;</pre>" in missing.body
+
+
+async def test_an_app_without_middleware_json_is_served(small_app: Make) -> None:
+    call = await small_app({"middleware.json": None, "config.json": {"restApiRoot": "/v1"}})
+    assert (await call("GET", "/v1/Items")).json == []
+    assert (await call("GET", "/nothing")).json["error"]["message"] == "Cannot GET /nothing"
