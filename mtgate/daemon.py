@@ -39,8 +39,9 @@ from mtgate.supervisor.launcher import Launcher
 from mtgate.supervisor.listeners import Sleepers, bind
 from mtgate.supervisor.process import Children, become_subreaper
 from mtgate.supervisor.proxies import AccessLog, ProxyRoutes
+from mtgate.supervisor.services import Services
 from mtgate.supervisor.supervisor import Supervisor
-from mtgate.supervisor.tenant import Services, Tenant
+from mtgate.supervisor.tenant import Tenant
 from mtgate.supervisor.zygote import Zygote
 from mtgate.tenantdir.complaint import InvalidFile
 

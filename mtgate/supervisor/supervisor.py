@@ -25,8 +25,9 @@ from mtgate.supervisor.desired import Wanted
 from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.journal import Journal
 from mtgate.supervisor.listeners import PathTaken, bind
+from mtgate.supervisor.services import Services
 from mtgate.supervisor.status import tenant_status
-from mtgate.supervisor.tenant import Services, Tenant
+from mtgate.supervisor.tenant import Tenant
 from mtgate.supervisor.unit import State
 from mtgate.tenantdir.files import last_change, remove_tree, sweep
 from mtgate.tenantdir.layout import is_tenant_id

@@ -10,91 +10,59 @@ from __future__ import annotations
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trio
 
-from mtgate import notify
 from mtgate.control.schema import Isolation, LastExit, Result, ToolResult
-from mtgate.errors import Conflict, GateError, InvalidConfiguration, NotRunning, StartFailed, UnknownTenant
-from mtgate.paths import Paths
-from mtgate.supervisor import crash_point, health, restart, spec
-from mtgate.supervisor.desired import DesiredState, Wanted
-from mtgate.supervisor.events import Events
+from mtgate.errors import Conflict, GateError, InvalidConfiguration, NotRunning, UnknownTenant
+from mtgate.supervisor import crash_point, restart, spec
+from mtgate.supervisor.caretaker import Caretaker
+from mtgate.supervisor.desired import Wanted
 from mtgate.supervisor.handover import TenantRecord
-from mtgate.supervisor.history import History
 from mtgate.supervisor.isolation import give_tree
 from mtgate.supervisor.journal import Journal
-from mtgate.supervisor.launcher import Launcher, Order, stop_worker
-from mtgate.supervisor.listeners import Sleepers
-from mtgate.supervisor.process import Children, Exit
-from mtgate.supervisor.readiness import failure, wait_settled, watch_first_accept
+from mtgate.supervisor.launcher import Order, stop_worker
+from mtgate.supervisor.process import Exit
 from mtgate.supervisor.restart import Reason
-from mtgate.supervisor.routes import Routes
+from mtgate.supervisor.services import Services
 from mtgate.supervisor.unit import Action, Event, State, decide
-from mtgate.supervisor.watch import Signature, signature, wait_changed
 from mtgate.supervisor.worker import Worker
-from mtgate.supervisor.zygote import ForkFailed
+from mtgate.supervisor.workforce import Workforce
 from mtgate.tenantdir.complaint import InvalidFile
-from mtgate.tenantdir.schema import TenantConfig, read_tenant_json
+from mtgate.tenantdir.schema import read_tenant_json
 
 logger = logging.getLogger(__name__)
-
-#: A worker that was told DRAIN answers at once; one that does not is stopped all the same.
-DRAIN_ANSWER_SECONDS = 5.0
-#: A start keeps its slot for so long; one that takes longer must not keep others from theirs.
-SLOT_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class Services:
-    """What all tenants share."""
-
-    paths: Paths
-    defaults: TenantConfig
-    events: Events
-    desired: DesiredState
-    history: History
-    launcher: Launcher
-    children: Children
-    sleepers: Sleepers
-    routes: Routes
-    starts: trio.CapacityLimiter
-    nursery: trio.Nursery
 
 
 class Tenant:
     """The owner of one tenant's processes."""
 
     __slots__ = (
+        "_care",
         "_failures",
         "_halts",
-        "_idle",
         "_journal",
         "_lock",
         "_scope",
         "_services",
         "_timer",
-        "_watch",
         "config",
         "directory",
         "gone",
         "id",
         "last_active",
         "last_exit",
-        "listener",
         "reason",
         "restarts",
-        "retiring",
         "retry_at",
         "since",
         "state",
         "wanted",
-        "workers",
+        "workforce",
     )
 
     def __init__(
@@ -102,14 +70,11 @@ class Tenant:
     ) -> None:
         self.id = tenant_id
         self.directory = directory
-        self.listener = listener
         self.wanted = wanted
         self.config = services.defaults
         self.state = State.INACTIVE
         self.since = datetime.now(UTC)
         self.reason: str | None = None
-        self.workers: list[Worker] = []
-        self.retiring: list[Worker] = []
         self.gone = False
         self.restarts = 0
         self.last_exit: LastExit | None = None
@@ -122,8 +87,10 @@ class Tenant:
         self._scope: trio.CancelScope | None = None
         self._halts = 0
         self._timer: trio.CancelScope | None = None
-        self._idle: trio.CancelScope | None = None
-        self._watch: trio.CancelScope | None = None
+        self._care = Caretaker(self, services.nursery, services.paths.tenant_socket(tenant_id), directory)
+        self.workforce = Workforce(
+            tenant_id, directory, listener, services, lambda: self.journal, self._worker_ended
+        )
 
     # -- what others may ask ---------------------------------------------------------------------------------
 
@@ -133,6 +100,21 @@ class Tenant:
         if self._journal is None:
             self._journal = Journal(self._services.paths.tenant_log(self.id), self.config.limits)
         return self._journal
+
+    @property
+    def listener(self) -> socket.socket:
+        """Its socket, as old as the tenant."""
+        return self.workforce.listener
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those that serve."""
+        return self.workforce.serving
+
+    @property
+    def retiring(self) -> list[Worker]:
+        """Those that finish what they have accepted."""
+        return self.workforce.retiring
 
     @property
     def worker_count(self) -> int:
@@ -230,7 +212,7 @@ class Tenant:
         """Runs `python -m arguments…` as this tenant."""
         self.read_config()
         await self._own_files()
-        order = Order(self.id, self.directory, self.listener, 0, 0, self.config, self.wanted.uid)
+        order = self.workforce.order(0, 0, self.config, self.wanted.uid)
         return await self._services.launcher.run_tool(order, arguments)
 
     async def scale(self, count: int) -> Result:
@@ -265,9 +247,7 @@ class Tenant:
             state=self.state.value,
             reason=self.reason,
             restarts=self.restarts,
-            workers=[
-                worker.record(serves=worker in self.workers) for worker in (*self.workers, *self.retiring)
-            ],
+            workers=self.workforce.records(),
         )
 
     def stay(self) -> None:
@@ -278,16 +258,11 @@ class Tenant:
     def take_over(self, record: TenantRecord) -> None:
         """Goes on where the program before us left off; workers that were being retired are stopped."""
         self.restarts = record.restarts
-        for entry in record.workers:
-            worker = Worker.from_record(entry)
-            self._services.launcher.recall(worker, self.id)
-            self._services.children.own(entry.pid)
-            (self.workers if entry.serves else self.retiring).append(worker)
-            self._services.nursery.start_soon(self._attend, worker)
+        self.workforce.take_over(record.workers)
         self._enter(State.ACTIVE if self.workers else State(record.state), record.reason)
-        self._look_after(self.workers)
+        self._care.begin(self.workers, self.config)
         if self.retiring:
-            self._services.nursery.start_soon(self._retire, list(self.retiring), self.config)
+            self._services.nursery.start_soon(self.workforce.retire, list(self.retiring), self.config)
 
     def take_up(self, state: State) -> None:
         """The state in which the daemon finds it at its own start."""
@@ -397,69 +372,35 @@ class Tenant:
         except (GateError, OSError) as error:
             self._start_failed(error)
             raise
-        self.workers = workers
+        self.workforce.serving = workers
         self._enter(State.ACTIVE)
-        self._look_after(workers)
+        self._care.begin(workers, self.config)
 
     async def _bring_up(self, count: int) -> list[Worker]:
         """`count` ready workers of a new generation, or an error and none."""
         if self._halts:
             raise Conflict(f'tenant "{self.id}" is being stopped', tenant=self.id)
-        generation = self.wanted.generation + 1
-        workers: list[Worker] = []
+        self.wanted.generation += 1
         with trio.CancelScope() as self._scope:
             try:
-                async with self._services.starts:
-                    self.wanted.generation = generation
-                    for number in range(count):
-                        workers.append(await self._launch(generation, number))
-                    await wait_settled(workers, min(SLOT_SECONDS, self.config.start_timeout_seconds))
-                await wait_settled(workers, self.config.start_timeout_seconds)
+                workers = await self.workforce.gather(self._orders(range(count)))
                 crash_point.passing("start.after-ready")
+                return workers
             finally:
                 self._scope = None
-                if not workers or not all(worker.ready for worker in workers):
-                    await self._discard(workers)
-            self._raise_failure(workers)
-            return workers
         raise Conflict(
             f'tenant "{self.id}": {self.reason or "stopped"} while it was starting', tenant=self.id
         )
 
-    def _raise_failure(self, workers: list[Worker]) -> None:
-        for worker in workers:
-            if not worker.ready:
-                raise failure(self.id, worker, self.config, self.journal.recent(20, worker.generation))
-
-    async def _launch(self, generation: int, number: int) -> Worker:
-        order = Order(
-            self.id, self.directory, self.listener, generation, number, self.config, self.wanted.uid
-        )
-        try:
-            worker = await self._services.launcher.launch(order)
-        except (ForkFailed, OSError) as error:
-            raise StartFailed(f"no process could be made: {error}", tenant=self.id) from error
-        services = self._services
-        services.nursery.start_soon(self._attend, worker)
-        if not worker.listens:
-            path = services.paths.tenant_socket(self.id)
-            services.nursery.start_soon(watch_first_accept, worker, path, self.listener)
-        return worker
-
-    async def _discard(self, workers: list[Worker]) -> None:
-        with trio.CancelScope(shield=True):
-            for worker in workers:
-                if worker.process.exit is None:
-                    worker.blame = Reason.START_TIMEOUT
-                    worker.process.kill_tree()
-            for worker in workers:
-                await worker.ended.wait()
+    def _orders(self, numbers: Iterable[int]) -> list[Order]:
+        """For workers of the present generation."""
+        generation, config, uid = self.wanted.generation, self.config, self.wanted.uid
+        return [self.workforce.order(generation, number, config, uid) for number in numbers]
 
     # -- swapping and stopping -------------------------------------------------------------------------------
 
     async def _swap(self) -> None:
-        """New beside old, READY, switch, drain, stop; before READY any failure leaves the old one as it
-        is."""
+        """New beside old, READY, switch, drain, stop; before READY any failure leaves the old one alone."""
         before = self.config
         try:
             self.read_config()
@@ -468,44 +409,27 @@ class Tenant:
             self.config = before
             raise
         crash_point.passing("swap.before-switch")
+        old = self.workers
         with trio.CancelScope(shield=True):
-            old, self.workers = self.workers, fresh
-            self.retiring.extend(old)
-            await self._drain(old)
+            self.workforce.withdraw(old)
+            self.workforce.serving = fresh
+            await self.workforce.drain(old)
             crash_point.passing("swap.after-drain")
             self._enter(State.ACTIVE)
-            self._look_after(fresh)
+            self._care.begin(fresh, self.config)
             crash_point.passing("swap.after-switch")
-        self._services.nursery.start_soon(self._retire, old, before)
-
-    async def _drain(self, workers: list[Worker]) -> None:
-        """Asks them to accept nothing more, and waits until they have said so."""
-        for worker in workers:
-            worker.commanded = True
-            if not worker.tell(notify.DRAIN):
-                worker.not_accepting.set()
-        with trio.move_on_after(DRAIN_ANSWER_SECONDS):
-            for worker in workers:
-                await worker.not_accepting.wait()
-
-    async def _retire(self, workers: list[Worker], config: TenantConfig) -> None:
-        """Waits for the proxies to be through with a generation, then stops it."""
-        for generation in {worker.generation for worker in workers}:
-            with trio.move_on_after(config.drain_timeout_seconds):
-                await self._services.routes.wait_drained(self.id, generation)
-        async with trio.open_nursery() as nursery:
-            for worker in workers:
-                nursery.start_soon(stop_worker, worker, config.stop_timeout_seconds)
+        self._services.nursery.start_soon(self.workforce.retire, old, before)
 
     async def _stop(self, then: State) -> None:
         """Drains and stops every worker; afterwards the state is `then`."""
         self.wanted.asleep = then is State.ASLEEP
-        workers, self.workers = self.workers, []
-        self.retiring.extend(workers)
+        self._care.end()
+        workers = self.workers
+        self.workforce.withdraw(workers)
         self._enter(State.DEACTIVATING)
         with trio.CancelScope(shield=True):
-            await self._drain(workers)
-            await self._retire(workers, self.config)
+            await self.workforce.drain(workers)
+            await self.workforce.retire(workers, self.config)
             for worker in list(self.retiring):
                 await stop_worker(worker, self.config.stop_timeout_seconds)
         crash_point.passing("stop.after-exit")
@@ -516,89 +440,43 @@ class Tenant:
 
     async def _resize(self) -> None:
         """More workers of the generation that serves, or fewer."""
-        missing = self.worker_count - len(self.workers)
-        if missing <= 0:
-            surplus = self.workers[self.worker_count :]
-            del self.workers[self.worker_count :]
-            self.retiring.extend(surplus)
-            await self._drain(surplus)
-            self._services.nursery.start_soon(self._retire, surplus, self.config)
-        else:
-            taken = {worker.number for worker in self.workers}
-            numbers = [number for number in range(self.worker_count) if number not in taken]
-            added = [await self._launch(self.wanted.generation, number) for number in numbers]
-            await wait_settled(added, self.config.start_timeout_seconds)
-            self.workers.extend(worker for worker in added if worker.ready)
-            self._look_after([worker for worker in added if worker.ready])
-            await self._discard([worker for worker in added if not worker.ready])
-            self._raise_failure(added)
+        surplus = self.workers[self.worker_count :]
+        if surplus:
+            self.workforce.withdraw(surplus)
+            await self.workforce.drain(surplus)
+            self._services.nursery.start_soon(self.workforce.retire, surplus, self.config)
+        taken = {worker.number for worker in self.workers}
+        missing = [number for number in range(self.worker_count) if number not in taken]
+        if missing:
+            added = await self.workforce.gather(self._orders(missing))
+            self.workers.extend(added)
+            self._care.begin(added, self.config)
         self._enter(State.ACTIVE)
 
-    # -- looking after what serves --------------------------------------------------------------------------
+    # -- what the caretaker tells ----------------------------------------------------------------------------
 
-    def _look_after(self, workers: list[Worker]) -> None:
-        """Heartbeat and probe for each, idleness for all."""
-        nursery, config = self._services.nursery, self.config
-        self.last_active = trio.current_time()
-        for worker in workers:
-            if config.watchdog_seconds is not None:
-                nursery.start_soon(health.watch_heartbeat, worker, config.watchdog_seconds, self._unwell)
-            if config.probe is not None:
-                path = self._services.paths.tenant_socket(self.id)
-                nursery.start_soon(health.watch_probe, worker, config.probe, path, self._unwell)
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if config.watch:
-            self._watch = trio.CancelScope()
-            nursery.start_soon(self._restart_when_changed, self._watch, signature(self.directory))
-        if config.idle_timeout_seconds is not None:
-            self._idle = trio.CancelScope()
-            nursery.start_soon(self._sleep_when_idle, config.idle_timeout_seconds, self._idle)
+    def unwell(self, worker: Worker, reason: Reason) -> None:
+        """A worker hangs or fails its probe."""
+        self._services.nursery.start_soon(self._replace, worker, reason)
 
-    async def _sleep_when_idle(self, limit_seconds: float, scope: trio.CancelScope) -> None:
-        with scope:
-            while True:
-                await health.watch_idle(
-                    lambda: self.last_active, lambda: self.busy is not None, limit_seconds
-                )
-                async with self._lock:
-                    scope.shield = True  # from here on it is a command like any other
-                    if trio.current_time() - self.last_active >= limit_seconds:
-                        self._idle = None
-                        if decide(self.state, Event.IDLE).action is Action.SLEEP:
-                            await self._stop(State.ASLEEP)
-                        return
-                    scope.shield = False
+    async def sleep_if_idle(self, limit_seconds: float) -> None:
+        """Goes to sleep unless something was asked meanwhile."""
+        async with self._lock:
+            idle = trio.current_time() - self.last_active >= limit_seconds
+            if idle and decide(self.state, Event.IDLE).action is Action.SLEEP:
+                await self._stop(State.ASLEEP)
 
-    async def _restart_when_changed(self, scope: trio.CancelScope, seen: Signature) -> None:
-        """After each change that passes the folder's check; a restart that succeeds starts its own watch."""
-        with scope:
-            while True:
-                seen = await wait_changed(self.directory, seen)
-                if await self._passes_check():
-                    done = trio.Event()
-                    self._services.nursery.start_soon(self._quietly, "restart", self._restart_softly, done)
-                    await done.wait()
-
-    async def _passes_check(self) -> bool:
-        """Whether the runtime's check finds nothing wrong; a program of the tenant's own has none."""
-        if self.config.command is not None:
-            return True
-        found = await self.run_tool(["tenant_runtime.check", str(self.directory)])
-        if found.exit_code != 0:
-            self.journal.remark(f"changed, but not restarted: {found.output or found.errors}".strip())
-        return found.exit_code == 0
+    async def files_changed(self) -> None:
+        """Restarts when the runtime's check finds nothing wrong; a program of the tenant's own has none."""
+        if self.config.command is None:
+            found = await self.run_tool(["tenant_runtime.check", str(self.directory)])
+            if found.exit_code != 0:
+                self.journal.remark(f"changed, but not restarted: {found.output or found.errors}".strip())
+                return
+        await self._quietly("restart", self._restart_softly)
 
     async def _restart_softly(self) -> Result:
         return await self.restart(hard=False)
-
-    def _unwell(self, worker: Worker, reason: Reason) -> None:
-        """A worker hangs or fails its probe."""
-        self._services.nursery.start_soon(self._replace, worker, reason)
 
     async def _replace(self, worker: Worker, reason: Reason) -> None:
         """Another one beside it, then its end; when there can be no other one, its end alone."""
@@ -608,33 +486,22 @@ class Tenant:
             logger.warning("tenant %s: %s of worker %d, replacing it", self.id, reason, worker.process.pid)
             worker.blame = reason
             try:
-                fresh = await self._launch(worker.generation, worker.number)
-                await wait_settled([fresh], self.config.start_timeout_seconds)
-                if fresh.ready:
-                    self.restarts += 1
-                    self.workers[self.workers.index(worker)] = fresh
-                    self.retiring.append(worker)
-                    self._enter(State.ACTIVE, f"{reason}: worker {worker.process.pid} was replaced")
-                    self._look_after([fresh])
-                else:
-                    await self._discard([fresh])
-            except (GateError, ValueError) as error:
+                fresh = await self.workforce.gather(self._orders([worker.number]))
+            except GateError as error:
                 logger.warning("tenant %s: no replacement: %s", self.id, error)
+            else:
+                self.restarts += 1
+                self.workforce.withdraw([worker])
+                self.workers.extend(fresh)
+                self._enter(State.ACTIVE, f"{reason}: worker {worker.process.pid} was replaced")
+                self._care.begin(fresh, self.config)
             worker.process.kill_tree()
             await worker.ended.wait()
             self._settle()
 
     # -- what happens by itself ------------------------------------------------------------------------------
 
-    async def _attend(self, worker: Worker) -> None:
-        """Lives as long as the worker."""
-        ended = await worker.run(self.journal)
-        self._services.children.disown(worker.process.pid)
-        self._services.launcher.forget(worker)
-        if worker in self.retiring:
-            self.retiring.remove(worker)
-        if not self.workers and not self.retiring:
-            self._services.children.kill_strangers(self.id)
+    def _worker_ended(self, worker: Worker, ended: Exit) -> None:
         self._record_exit(worker, ended)
         if not self._lock.locked():
             self._settle()
@@ -666,7 +533,7 @@ class Tenant:
         lost = [worker for worker in self.workers if worker.process.exit is not None]
         if not lost:
             return
-        self.workers = [worker for worker in self.workers if worker not in lost]
+        self.workforce.serving = [worker for worker in self.workers if worker not in lost]
         worker = lost[-1]
         assert worker.process.exit is not None
         self.restarts += len(lost)
@@ -692,6 +559,7 @@ class Tenant:
         if self.workers:  # others still serve: the missing one is replaced beside them
             self._enter(State.ACTIVE, text)
         else:
+            self._care.end()
             self._enter(decide(self.state, Event(decision.verdict)).state, text)
         self._cancel_timer()
         if decision.delay_seconds is not None:
@@ -722,15 +590,10 @@ class Tenant:
             self._timer.cancel()
             self._timer = self.retry_at = None
 
-    async def _quietly(
-        self, word: str, command: Callable[[], Awaitable[Result]], done: trio.Event | None = None
-    ) -> None:
+    async def _quietly(self, word: str, command: Callable[[], Awaitable[Result]]) -> None:
         """A command that nobody waits for with an answer to give."""
         try:
             await command()
         except (GateError, OSError) as error:
             self.journal.remark(f"{word} failed: {error}")
             logger.warning("tenant %s: %s failed: %s", self.id, word, error)
-        finally:
-            if done is not None:
-                done.set()

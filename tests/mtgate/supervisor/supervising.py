@@ -25,8 +25,9 @@ from mtgate.supervisor.launcher import Launcher
 from mtgate.supervisor.listeners import Sleepers
 from mtgate.supervisor.process import Children, become_subreaper
 from mtgate.supervisor.routes import Unrouted
+from mtgate.supervisor.services import Services
 from mtgate.supervisor.supervisor import Supervisor
-from mtgate.supervisor.tenant import Services, Tenant
+from mtgate.supervisor.tenant import Tenant
 from mtgate.supervisor.zygote import Zygote
 from mtgate.tenantdir.schema import TenantConfig
 
