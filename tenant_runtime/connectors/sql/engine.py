@@ -10,6 +10,7 @@ as much as SQLite itself (docs/performance.md).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -60,6 +61,7 @@ class SqlTransaction:
         self.connector = connector
         self.connection = connection
         self.ended = False
+        self.lock = threading.Lock()  # a tenant's tasks may use it at once, from several threads
 
     def commit(self) -> None:
         self._end("COMMIT")
@@ -68,13 +70,20 @@ class SqlTransaction:
         self._end("ROLLBACK")
 
     def _end(self, word: str) -> None:
+        with self.lock:
+            self.ensure_active()
+            self.ended = True
+            try:
+                self.connector.run_on(self.connection, word)
+            except DataSourceUnavailable:
+                self.connection.invalidate()
+                raise
+            finally:
+                self.connection.close()
+
+    def ensure_active(self) -> None:
         if self.ended:
             raise ConnectorError("The transaction is no longer active")
-        self.ended = True
-        try:
-            self.connector.run_on(self.connection, word)
-        finally:
-            self.connection.close()
 
 
 class SqlConnector:
@@ -148,9 +157,9 @@ class SqlConnector:
         """A connection of the pool, or the transaction's. A broken one is not given back."""
         if tx is not None:
             transaction = cast(SqlTransaction, tx)
-            if transaction.ended:
-                raise ConnectorError("The transaction is no longer active")
-            yield transaction.connection
+            with transaction.lock:
+                transaction.ensure_active()
+                yield transaction.connection
             return
         found = self._checkout()
         try:

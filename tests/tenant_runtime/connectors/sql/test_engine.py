@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -233,6 +234,24 @@ def test_transactions(connect: Make) -> None:
     assert connector.count("Cell", EVERYTHING) == 1
     with pytest.raises(QueryRefused):
         connector.begin("CHAOS; DROP TABLE cell")
+
+
+def test_one_transaction_in_several_threads(connect: Make) -> None:
+    connector = connect(CELL)
+    tx = connector.begin()
+
+    def work() -> None:
+        for number in range(20):
+            connector.create("Cell", {"n": number}, tx)
+            connector.find("Cell", Query(where("n", number), limit=1), tx)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tx.commit()
+    assert connector.count("Cell") == 80
 
 
 def test_execute(connect: Make) -> None:
