@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenant_runtime.querystring import parse_form, parse_query
+from tenant_runtime.errors import LoopbackError
+from tenant_runtime.querystring import parse_form, parse_odd, parse_query
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("", {}),
@@ -48,3 +50,27 @@ def test_forms_may_be_longer_and_deeper() -> None:
 def test_no_text_breaks_it(text: str) -> None:
     assert isinstance(parse_query(text), dict)
     assert isinstance(parse_form(text), dict)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b"]),
+            st.lists(st.sampled_from(["", "0", "1", "19", "20", "x", "y", "01"]), max_size=3),
+            st.sampled_from(["", "1", "2"]),
+        ),
+        max_size=8,
+    )
+)
+def test_regular_names_are_read_as_the_port_reads_them(parts: list[tuple[str, list[str], str]]) -> None:
+    text = "&".join(name + "".join(f"[{one}]" for one in path) + "=" + value for name, path, value in parts)
+    assert parse_query(text) == parse_odd(text, 0, 5, 20)
+
+
+def test_many_parameters_take_no_time_and_odd_ones_are_refused() -> None:
+    begin = time.perf_counter()
+    assert len(parse_query("&".join(["a[]=1"] * 1000))["a"]) == 1000
+    assert len(parse_form("&".join(f"a[{index}]=1" for index in range(1000)))["a"]) == 1000
+    assert time.perf_counter() - begin < 0.5
+    with pytest.raises(LoopbackError, match="too many parameters"):
+        parse_query("&".join(["a[=1"] * 300))
