@@ -52,31 +52,31 @@ def compare(store: str, options: argparse.Namespace, servers: RunningServers) ->
         # Each has a store of its own, except that the node gateway is before the first system.
         stores = {system.pids[-1]: system for system in reversed(systems)}
         ids = {pid: seed(system) for pid, system in stores.items()}
-        identities = {system.name: ids[system.pids[-1]] for system in systems}
-        measured: dict[tuple[str, str], list[Measured]] = defaultdict(list)
-        latencies = {}
-        for system in systems:
-            path = loads(identities[system.name])[0].path
-            latencies[system.name] = steady(system, path, rate=options.rate, seconds=options.seconds * 3)
-        # Reading first: a store grows by what is created, and memory's reads with it.
-        for position in range(len(loads(1))):
-            for _ in range(options.rounds):
-                for system in systems:
-                    load = loads(identities[system.name])[position]
-                    measured[load.name, system.name].append(
-                        wrk(
-                            system,
-                            load.path,
-                            connections=load.connections,
-                            seconds=options.seconds,
-                            body=load.body,
-                        )
-                    )
-        show(store, systems, measured)
-        print(f"\nAt {options.rate:g} requests a second (by id), p50 / p99 in ms: ", end="")
-        print("; ".join(f"{name} {p50:.1f} / {p99:.1f}" for name, (p50, p99) in latencies.items()))
-        print("Memory after the load, PSS in MiB: ", end="")
-        print("; ".join(f"{system.name} {system.memory_mib():.0f}" for system in systems), flush=True)
+        measure(store, systems, [loads(ids[system.pids[-1]]) for system in systems], options)
+
+
+def measure(
+    store: str, systems: list[System], loads_of: list[list[Load]], options: argparse.Namespace
+) -> None:
+    """In turns. Reading first: a store grows by what is created, and memory's reads with it."""
+    latencies = [
+        steady(system, own[0].path, rate=options.rate, seconds=options.seconds * 3)
+        for system, own in zip(systems, loads_of, strict=True)
+    ]
+    measured: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+    for turn in zip(*loads_of, strict=True):
+        for _ in range(options.rounds):
+            for system, load in zip(systems, turn, strict=True):
+                found = wrk(
+                    system, load.path, connections=load.connections, seconds=options.seconds, body=load.body
+                )
+                measured[load.name, system.name].append(found)
+    show(store, systems, measured)
+    print(f"\nAt {options.rate:g} requests a second (by id), p50 / p99 in ms: ", end="")
+    pairs = zip(systems, latencies, strict=True)
+    print("; ".join(f"{system.name} {p50:.1f} / {p99:.1f}" for system, (p50, p99) in pairs))
+    print("Memory after the load, PSS in MiB: ", end="")
+    print("; ".join(f"{system.name} {system.memory_mib():.0f}" for system in systems), flush=True)
 
 
 def show(store: str, systems: list[System], measured: dict[tuple[str, str], list[Measured]]) -> None:

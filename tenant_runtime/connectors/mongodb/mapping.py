@@ -107,30 +107,17 @@ def mapping_of(model: ModelDefinition, settings: dict[str, Any]) -> Mapping:
     store = model.store("mongodb")
     identity = model.id_property
     strict = settings.get("strict") is True
-    stored = is_stored_as_object_id if strict else is_typed_object_id
-    fields, decimals, points, object_ids, objects = {}, set(), set(), set(), set()
-    for prop in model.properties.values():
-        if prop is identity:
-            continue
-        if (field := field_name(prop)) != prop.name:
-            fields[prop.name] = field
-        if str(prop.store("mongodb").get("dataType", "")).lower() == "decimal128":
-            decimals.add(prop.name)
-        if prop.type.kind == "geopoint" and settings.get("enableGeoIndexing") is True:
-            points.add(prop.name)
-        if prop.type.kind == "object" and not strict:
-            objects.add(prop.name)
-        if stored(prop):
-            object_ids.add(prop.name)
+    geo = settings.get("enableGeoIndexing") is True
+    properties = [prop for prop in model.properties.values() if prop is not identity]
     return Mapping(
         collection=str(store.get("collection") or model.name),
         id_name=identity.name if identity else None,
         properties=model.properties,
-        fields=fields,
-        object_ids=frozenset(object_ids),
-        decimals=frozenset(decimals),
-        points=frozenset(points),
-        objects=frozenset(objects),
+        fields={prop.name: field for prop in properties if (field := field_name(prop)) != prop.name},
+        object_ids=names(properties, is_stored_as_object_id if strict else is_typed_object_id),
+        decimals=names(properties, is_decimal),
+        points=names(properties, lambda prop: geo and prop.type.kind == "geopoint"),
+        objects=names(properties, lambda prop: not strict and prop.type.kind == "object"),
         strict_ids=bool(setting(model, settings, "strictObjectIDCoercion")),
         id_is_object_id=is_typed_object_id(identity),
         strict=strict,
@@ -138,6 +125,14 @@ def mapping_of(model: ModelDefinition, settings: dict[str, Any]) -> Mapping:
         implicit_null=settings.get("implicitNullType") is True,
         extended_operators=allows_extended_operators(store, settings),
     )
+
+
+def names(properties: list[Property], test: Callable[[Property], bool]) -> frozenset[str]:
+    return frozenset(prop.name for prop in properties if test(prop))
+
+
+def is_decimal(prop: Property) -> bool:
+    return str(prop.store("mongodb").get("dataType", "")).lower() == "decimal128"
 
 
 def setting(model: ModelDefinition, settings: dict[str, Any], name: str) -> Any:
