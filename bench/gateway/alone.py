@@ -39,8 +39,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     listeners += [PublicListener(listen(address), tls=True) for address in arguments.listen_tls]
     callbacks = Callbacks(access=lambda lines: print("\n".join(lines)) if arguments.log else None)
     feed = ProxyFeed(listeners, settings, callbacks, processes=arguments.processes, certificates=certificates)
-    for item in arguments.tenant:
-        name, _, path = item.partition("=")
+    tenants = [(name, path) for name, _, path in (item.partition("=") for item in arguments.tenant)]
+    tenants += [(f"t{number}", tenants[0][1]) for number in range(arguments.more)]
+    for name, path in tenants:
         feed.set(Route(name, path, limits=TenantLimits.from_json(limits)))
     async with trio.open_nursery() as nursery:
         await nursery.start(feed.run)
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("--certificate")
     parser.add_argument("--key")
     parser.add_argument("--tenant", action="append", default=[], help="ID=SOCKET")
+    parser.add_argument(
+        "--more", type=int, default=0, help="so many more tenants t0, t1, … on the first socket"
+    )
     parser.add_argument("--set", action="append", default=[], help="a setting of [server], its value as JSON")
     parser.add_argument("--limit", action="append", default=[], help="a limit of every tenant, as JSON")
     parser.add_argument("--processes", type=int, default=1)

@@ -50,9 +50,14 @@ def ask(sock: socket.socket) -> float:
     return time.perf_counter() - began
 
 
-def latencies(port: int, seconds: float) -> list[float]:
-    """100 requests a second on one kept connection."""
-    sock, out = connect(port), []
+def latencies(where: int | str, seconds: float) -> list[float]:
+    """100 requests a second on one kept connection to a port, or to a Unix socket."""
+    if isinstance(where, str):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(where)
+    else:
+        sock = connect(where)
+    out = []
     end = time.perf_counter() + seconds
     while (due := time.perf_counter()) < end:
         out.append(ask(sock) * 1000)
@@ -94,6 +99,7 @@ def main() -> None:
         gate = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
         try:
             wait_for_port(port)
+            show("the worker, directly", latencies(f"{folder}/backend.sock", arguments.seconds))
             run(port, gate.pid, arguments.seconds)
         finally:
             for process in (gate, nginx):

@@ -92,6 +92,7 @@ class Case:
     script: str = ""
     path: str = "/foo/api/Customers/1"
     tls: bool = False
+    alone: bool = False
 
 
 PATHS = 'local n = 0 request = function() n = n + 1 return wrk.format("GET", "/foo/api/Customers/" .. n) end'
@@ -106,6 +107,9 @@ request = function()
   })
 end
 """
+TENANTS = """
+request = function() return wrk.format("GET", "/t" .. math.random(0, 999) .. "/api/Customers/1") end
+"""
 POST = """
 wrk.method = "POST" wrk.body = string.rep("x", 1024) wrk.headers["Content-Type"] = "application/json"
 """
@@ -117,6 +121,7 @@ CASES = [
     Case("GET, every head differs, 32 connections", 32, HEADS),
     Case("GET, paths differ, 1 connection", 1, PATHS),
     Case("GET, paths differ, 1,000 connections", 1000, PATHS),
+    Case("GET, one of 1,000 tenants at random, 32 connections (mtgate only)", 32, TENANTS, alone=True),
     Case("POST 1 KiB, 32 connections", 32, POST),
     Case("10 MiB down, 2 connections", 2, path="/foo/down"),
     Case("10 MiB up, 2 connections", 2, UP, path="/foo/up"),
@@ -356,6 +361,7 @@ def main() -> None:
             if not re.search(arguments.only, case.name):
                 continue
             running = [peer for peer in chosen if peer.tls or not case.tls]
+            running = running[:1] if case.alone else running
             results: dict[str, list[Measure]] = {peer.name: [] for peer in running}
             for _ in range(arguments.rounds):
                 for peer in running:
