@@ -328,7 +328,7 @@ def table(case: Case, results: dict[str, list[Measure]]) -> list[str]:
     return lines
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/mtgate-bench"))
     parser.add_argument("--rounds", type=int, default=3)
@@ -336,44 +336,60 @@ def main() -> None:
     parser.add_argument("--only", default="", help="regular expression on the case's name")
     parser.add_argument("--peers", default="", help="comma-separated; all when not given")
     parser.add_argument("--markdown", type=Path)
-    arguments = parser.parse_args()
-    folder: Path = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    set_up(folder)
-    for name in ("backend.sock", "sink.sock"):
-        (folder / name).unlink(missing_ok=True)
-    wanted = set(arguments.peers.split(",")) | {"mtgate"} if arguments.peers else None
-    chosen = [peer for peer in peers(folder) if wanted is None or peer.name in wanted]
-    helpers = [
-        subprocess.Popen(["nginx", "-c", backend.configure(folder)], start_new_session=True),
-        subprocess.Popen([sys.executable, HERE / "backend.py", folder / "sink.sock"], start_new_session=True),
-    ]
+    return parser.parse_args()
+
+
+def describe_machine(arguments: argparse.Namespace) -> str:
     cpu = next(
         (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": ?"
     )
     machine = f"{os.cpu_count()} × {cpu.partition(':')[2].strip()}, Python {sys.version.split()[0]}"
     rounds = f"{arguments.rounds} rounds of {arguments.seconds} s, medians"
-    lines = [f"{datetime.date.today()}, {machine}; {rounds}; load at the beginning {os.getloadavg()[0]:.1f}."]
+    return f"{datetime.date.today()}, {machine}; {rounds}; load at the beginning {os.getloadavg()[0]:.1f}."
+
+
+@contextlib.contextmanager
+def running(chosen: list[Peer], folder: Path) -> Iterator[None]:
+    """The backend and the proxies, until the end."""
+    for name in ("backend.sock", "sink.sock"):
+        (folder / name).unlink(missing_ok=True)
+    helpers = [
+        subprocess.Popen(["nginx", "-c", backend.configure(folder)], start_new_session=True),
+        subprocess.Popen([sys.executable, HERE / "backend.py", folder / "sink.sock"], start_new_session=True),
+    ]
     try:
         for peer in chosen:
             peer.start(folder)
-        for case in CASES:
-            if not re.search(arguments.only, case.name):
-                continue
-            running = [peer for peer in chosen if peer.tls or not case.tls]
-            running = running[:1] if case.alone else running
-            results: dict[str, list[Measure]] = {peer.name: [] for peer in running}
-            for _ in range(arguments.rounds):
-                for peer in running:
-                    results[peer.name].append(run_wrk(peer, case, arguments.seconds, folder))
-            lines += table(case, results)
-            print("\n".join(lines[-len(results) - 3 :]), flush=True)
+        yield
     finally:
         for peer in chosen:
             peer.stop()
         for helper in helpers:
             os.killpg(helper.pid, signal.SIGTERM)
             helper.wait(10)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    set_up(folder)
+    wanted = set(arguments.peers.split(",")) | {"mtgate"} if arguments.peers else None
+    chosen = [peer for peer in peers(folder) if wanted is None or peer.name in wanted]
+    lines = [describe_machine(arguments)]
+    with running(chosen, folder):
+        for case in CASES:
+            if not re.search(arguments.only, case.name):
+                continue
+            able = [peer for peer in chosen if peer.tls or not case.tls]
+            able = able[:1] if case.alone else able
+            results: dict[str, list[Measure]] = {peer.name: [] for peer in able}
+            for _ in range(arguments.rounds):
+                for peer in able:
+                    results[peer.name].append(run_wrk(peer, case, arguments.seconds, folder))
+            rows = table(case, results)
+            print("\n".join(rows), flush=True)
+            lines += rows
     if arguments.markdown:
         arguments.markdown.write_text("\n".join(lines) + "\n")
 

@@ -193,6 +193,10 @@ class Stream:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
+    def reset_on_close(self) -> None:
+        """Makes the coming close a reset: how an HTTP/1.0 client learns that a body was cut off."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def close(self) -> None:
         """Once or more; tasks that wait on it get StreamBroken."""
         if not self.closed:

@@ -11,8 +11,6 @@ occupy it, and it can be sent again. Larger bodies are streamed.
 from __future__ import annotations
 
 import math
-import socket
-import struct
 import time
 
 import outcome
@@ -27,6 +25,7 @@ from mtgate.proxy import rewrite
 from mtgate.proxy.exchange import Failure, Progress, Step, after
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.rewrite import CHUNKED, Trace
+from mtgate.proxy.tunnel import keep_probing, tunnel
 from mtgate.proxy.upstream import ConnectFailed, Tenant, Upstream
 
 BUFFER_BYTES = 64 * 1024
@@ -278,7 +277,7 @@ class Exchange:
         self.upstream_seconds = time.monotonic() - began
         self.status = response.status
         if response.status == 101:
-            await self._tunnel(upstream, response)
+            await self._upgrade(upstream, response)
             return False, False
         return await self._relay(upstream, response)
 
@@ -371,39 +370,12 @@ class Exchange:
     def _extra(self, response: ResponseHead) -> bytes:
         return self._gateway.response_extra(response, self.trace, self.upstream_seconds or 0.0)
 
-    # -- after an upgrade
-
-    async def _tunnel(self, upstream: Upstream, response: ResponseHead) -> None:
-        """Bytes both ways until both have ended, or one has broken.
-
-        No timeouts: keep-alive probes find the dead.
-        """
+    async def _upgrade(self, upstream: Upstream, response: ResponseHead) -> None:
         self._progress.answering = True
         self._begin_streaming()
         await self._client.send_all(rewrite.switching_head(response, self._extra(response)), self._stall)
-        if self._socket.socket.family != socket.AF_UNIX:
-            self._socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        async with trio.open_nursery() as nursery:
-            scope = nursery.cancel_scope
-            nursery.start_soon(self._copy, self._incoming, upstream.stream, scope)
-            self.sent_bytes += await self._copy(upstream.incoming, self._client, scope)
-
-    async def _copy(self, source: Incoming, sink: ByteStream, scope: trio.CancelScope) -> int:
-        copied = 0
-        try:
-            while await source.begin(math.inf):
-                data, source.buffer = source.buffer, b""
-                copied += len(data)
-                await sink.send_all(data, self._stall)
-            sink.send_end()
-        except (StreamBroken, StreamTimeout):
-            scope.cancel()
-        return copied
-
-
-def reset(sock: socket.socket) -> None:
-    """Makes the coming close a reset: the only way to tell an HTTP/1.0 client that a body was cut off."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        keep_probing(self._socket.socket)
+        self.sent_bytes += await tunnel(self._incoming, upstream.incoming, self._stall)
 
 
 def _is_event_stream(response: ResponseHead) -> bool:

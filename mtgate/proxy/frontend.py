@@ -23,7 +23,7 @@ from mtgate.http1.stream import ByteStream, Stream, StreamBroken, StreamTimeout,
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import access, pages, rewrite
 from mtgate.proxy.exchange import STATUSES, Failure
-from mtgate.proxy.forward import ClientCut, Exchange, UpstreamFailed, reset
+from mtgate.proxy.forward import ClientCut, Exchange, UpstreamFailed
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.proxy_protocol import read_header
 from mtgate.proxy.rewrite import Asker
@@ -107,7 +107,7 @@ class ClientConnection:
                 await self._refuse(Refusal(408, "the request did not come in time"))
             except ClientCut as cut:
                 self._log_entry(str(cut))
-                reset(self._socket.socket)
+                self._socket.reset_on_close()
             except (CutOff, StreamBroken, ssl.SSLError) as error:
                 self._log_entry(f"connection lost: {error}", CLIENT_GONE)
         if scope.cancelled_caught:

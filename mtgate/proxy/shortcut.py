@@ -15,7 +15,7 @@ from typing import NamedTuple
 import trio
 
 from mtgate.http1.connection import Incoming
-from mtgate.http1.heads import RequestHead
+from mtgate.http1.heads import RequestHead, ResponseHead
 from mtgate.http1.stream import Stream, StreamBroken
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import rewrite
@@ -223,15 +223,7 @@ class Shortcut:
             response = gateway.response_heads.parse(data[:end])
         except Refusal:
             return False
-        length = response.fields.framing.content_length
-        if (
-            length is None
-            or length != len(data) - end
-            or response.status < 200
-            or response.status in (204, 304)
-        ):
-            return False
-        if response.http_version != b"1.1" or not response.fields.ordinary:
+        if not _is_whole_response(response, len(data) - end):
             return False
         extra = gateway.response_extra(response, sent.trace, gateway.poller.now - sent.began)
         answer = b"%b%b\r\n%b" % (rewrite.whole_response_head(response), extra, data[end:])
@@ -245,5 +237,29 @@ class Shortcut:
             taken = 0
         # A broken stream is the task's to find out about.
         self.unsent = answer[taken:]
-        self._finished(sent, response.status, length)
+        self._finished(sent, response.status, len(data) - end)
         return True
+
+
+def _is_whole_request(head: RequestHead, size: int) -> bool:
+    """Does everything that came make up exactly one request of the ordinary kind?"""
+    fields = head.fields
+    return (
+        fields.ordinary
+        and (fields.framing.content_length or 0) == size
+        and size <= MAX_BODY_BYTES
+        and head.http_version == b"1.1"
+        and head.method != b"HEAD"
+    )
+
+
+def _is_whole_response(head: ResponseHead, size: int) -> bool:
+    """Does everything that came make up exactly one final response with a body of a known length?"""
+    fields = head.fields
+    return (
+        fields.ordinary
+        and fields.framing.content_length == size
+        and head.status >= 200
+        and head.status not in (204, 304)
+        and head.http_version == b"1.1"
+    )
