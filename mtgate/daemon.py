@@ -186,7 +186,7 @@ def _assemble(
     callbacks = Callbacks()
     feed = proxy_feed(settings, list(daemon.sockets.public.values()), callbacks, daemon.isolation)
     known: dict[str, Tenant] = {}
-    routes = ProxyRoutes(feed, paths, known.get)
+    routes = ProxyRoutes(feed, known.get)
     access = AccessLog(paths.log / "access.log", settings.log.max_bytes, settings.log.keep)
     callbacks.wake, callbacks.activity, callbacks.access = routes.wake, routes.active, access.write
     services = Services(

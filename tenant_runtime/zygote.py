@@ -19,6 +19,7 @@ without a warm zygote: the same steps, but this interpreter becomes the worker.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -70,8 +71,9 @@ def main() -> None:
     threading.stack_size(THREAD_STACK_BYTES)
     problems = preload()
     _set_name("mtgate-zygote")
-    channel.send(json.dumps({"ready": True, "problems": problems}).encode())
-    serve(channel)
+    with contextlib.suppress(BrokenPipeError):  # the daemon has gone meanwhile
+        channel.send(json.dumps({"ready": True, "problems": problems}).encode())
+        serve(channel)
 
 
 def preload() -> list[str]:
@@ -109,7 +111,10 @@ def serve(channel: socket.socket) -> None:
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """One request and its descriptors; None at end of file."""
-    data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 16)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 16)
+    except ConnectionError:  # the daemon was killed with an answer of ours unread
+        return None, []
     return (json.loads(data) if data else None), list(descriptors)
 
 

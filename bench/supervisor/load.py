@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import statistics
 from dataclasses import dataclass, field
 
@@ -60,6 +61,17 @@ async def one(
     return stream
 
 
+def is_closed(stream: trio.SocketStream) -> bool:
+    """Whether the server has closed it: a client looks before it uses a connection again."""
+    try:
+        with socket.fromfd(stream.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM) as peek:
+            return peek.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 async def run(port: int, target: str, rate: float, seconds: float, *, keep_alive: bool) -> Result:
     """Sends `rate` requests a second for so long."""
     result, idle = Result(), []
@@ -67,6 +79,9 @@ async def run(port: int, target: str, rate: float, seconds: float, *, keep_alive
 
     async def request(due: float) -> None:
         stream = idle.pop() if keep_alive and idle else None
+        if stream is not None and is_closed(stream):
+            await stream.aclose()
+            stream = None
         try:
             with trio.fail_after(10):
                 stream = await one(port, target, stream, close=not keep_alive)

@@ -126,7 +126,9 @@ class ProxyFeed:
         if old is not None and old.generation != route.generation:
             for process in self._processes:
                 process.draining.add((route.id, old.generation))
-        self._tell({"op": "set", "serial": self._next(), "route": route_to_json(route)})
+        serial = self._next()
+        if self._processes:  # ten thousand routes are set before the first process: its snapshot has them
+            self._tell({"op": "set", "serial": serial, "route": route_to_json(route)})
 
     def remove(self, tenant_id: str) -> None:
         """Unknown ids are ignored."""

@@ -47,7 +47,7 @@ class Caretaker:
 
     __slots__ = ("_cared", "_directory", "_nursery", "_scopes", "_socket")
 
-    def __init__(self, cared: Cared, nursery: trio.Nursery, socket: Path, directory: Path) -> None:
+    def __init__(self, cared: Cared, nursery: trio.Nursery, socket: str, directory: Path) -> None:
         self._cared = cared
         self._nursery = nursery
         self._socket = socket

@@ -8,7 +8,6 @@ tick.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
@@ -59,7 +58,7 @@ async def watch_idle(
 
 
 async def watch_probe(
-    worker: Worker, probe: Probe, path: Path, unwell: Callable[[Worker, Reason], None]
+    worker: Worker, probe: Probe, path: str, unwell: Callable[[Worker, Reason], None]
 ) -> None:
     """Reports a worker whose tenant fails `probe.failures` probes in a row."""
     failed = 0
@@ -71,14 +70,14 @@ async def watch_probe(
             return
 
 
-async def _answers(path: Path, probe: Probe) -> bool:
+async def _answers(path: str, probe: Probe) -> bool:
     """Whether the tenant's socket gives a status below 500 in time."""
     request = (
         f"GET {probe.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: mtgate\r\nConnection: close\r\n\r\n"
     )
     with trio.move_on_after(probe.timeout_seconds):
         try:
-            async with await trio.open_unix_socket(str(path)) as stream:
+            async with await trio.open_unix_socket(path) as stream:
                 await stream.send_all(request.encode())
                 head = b""
                 while b"\r\n" not in head and (data := await stream.receive_some(4096)):

@@ -7,6 +7,7 @@ is. A sleeper costs a descriptor and 56 bytes in the kernel, no task (figures: d
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -30,46 +31,57 @@ def bind(path: Path, uid: int | None, gid: int | None, mode: int = 0o660) -> soc
     A stale socket (nobody answers) is replaced; a live one, a file, a folder or a link is PathTaken. The
     socket appears under its name only when owner and mode are set: bound at a temporary name, then renamed.
     """
-    _check_free(path)
-    temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
+    name = str(path)
+    _check_free(name)
+    # strings, not Path: a daemon binds thousands of these at its start
+    temporary = os.path.join(os.path.dirname(name), f".{os.path.basename(name)[:60]}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
     try:
-        previous = os.umask(0o177)
-        try:
-            listener.bind(str(temporary))
-        finally:
-            os.umask(previous)
+        _bind_closed(listener, temporary)
         if uid is not None and gid is not None:
             os.chown(temporary, uid, gid, follow_symlinks=False)
-        temporary.chmod(mode)
+        os.chmod(temporary, mode)
         listener.listen(BACKLOG)
-        temporary.rename(path)
+        os.rename(temporary, name)
     except BaseException:
         listener.close()
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     return listener
 
 
-def _check_free(path: Path) -> None:
+def _bind_closed(listener: socket.socket, name: str) -> None:
+    """Binds with no rights for anybody; a leftover of a daemon with our pid makes room."""
+    previous = os.umask(0o177)
     try:
-        kind = path.lstat().st_mode
+        listener.bind(name)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        os.unlink(name)
+        listener.bind(name)
+    finally:
+        os.umask(previous)
+
+
+def _check_free(name: str) -> None:
+    try:
+        kind = os.lstat(name).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise PathTaken(f"{path} exists and is not a socket; move it away")
+        raise PathTaken(f"{name} exists and is not a socket; move it away")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(str(path))
+            probe.connect(name)
         except ConnectionRefusedError:
             return
         except BlockingIOError:
             pass
-    raise PathTaken(f"{path}: another process listens there")
+    raise PathTaken(f"{name}: another process listens there")
 
 
 class Sleepers:

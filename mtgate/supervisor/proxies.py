@@ -12,7 +12,6 @@ from pathlib import Path
 
 import trio
 
-from mtgate.paths import Paths
 from mtgate.proxy.config import TenantLimits
 from mtgate.proxy.feed import ProxyFeed
 from mtgate.proxy.routing import Route
@@ -25,16 +24,15 @@ logger = logging.getLogger(__name__)
 class ProxyRoutes:
     """`Routes` by a feed of proxy processes; `find` gives the tenant of an id."""
 
-    def __init__(self, feed: ProxyFeed, paths: Paths, find: Callable[[str], Tenant | None]) -> None:
+    def __init__(self, feed: ProxyFeed, find: Callable[[str], Tenant | None]) -> None:
         self._feed = feed
-        self._paths = paths
         self._find = find
 
     def publish(self, tenant_id: str) -> None:
         """Tells every proxy the tenant's route as it is now."""
         tenant = self._find(tenant_id)
         if tenant is not None:
-            self._feed.set(route(tenant, self._paths))
+            self._feed.set(route(tenant))
 
     def forget(self, tenant_id: str) -> None:
         """The route goes away."""
@@ -59,12 +57,12 @@ class ProxyRoutes:
                 tenant.last_active = now
 
 
-def route(tenant: Tenant, paths: Paths) -> Route:
+def route(tenant: Tenant) -> Route:
     """What a proxy must know of one tenant."""
     limits = tenant.config.limits
     return Route(
         id=tenant.id,
-        socket=str(paths.tenant_socket(tenant.id)),
+        socket=tenant.socket_path,
         generation=tenant.serving_generation,
         state=tenant.state.value,
         hosts=tuple(tenant.config.hosts),

@@ -60,6 +60,7 @@ class Tenant:
         "restarts",
         "retry_at",
         "since",
+        "socket_path",
         "state",
         "wanted",
         "workforce",
@@ -87,7 +88,8 @@ class Tenant:
         self._scope: trio.CancelScope | None = None
         self._halts = 0
         self._timer: trio.CancelScope | None = None
-        self._care = Caretaker(self, services.nursery, services.paths.tenant_socket(tenant_id), directory)
+        self.socket_path = str(services.paths.tenant_socket(tenant_id))
+        self._care = Caretaker(self, services.nursery, self.socket_path, directory)
         self.workforce = Workforce(
             tenant_id, directory, listener, services, lambda: self.journal, self._worker_ended
         )
@@ -141,15 +143,19 @@ class Tenant:
 
     def read_config(self) -> None:
         """Reads tenant.json anew; InvalidConfiguration leaves the settings that were in force."""
-        path = self.directory / "tenant.json"
+        path = f"{self.directory}/tenant.json"
         try:
-            text = path.read_text("utf-8")
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
         except FileNotFoundError:
             text = ""
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidConfiguration(f"{path}: cannot be read: {error}", tenant=self.id) from error
+        if text.strip() in ("", "{}"):  # most tenants: one object of defaults serves them all
+            self.config = self._services.defaults
+            return
         try:
-            self.config = read_tenant_json(text, self._services.defaults) if text else self._services.defaults
+            self.config = read_tenant_json(text, self._services.defaults)
         except InvalidFile as error:
             raise InvalidConfiguration(str(error), tenant=self.id, complaints=error.complaints) from error
 
