@@ -8,8 +8,6 @@ hands in parsed JSON), data sources, model classes.
 from __future__ import annotations
 
 import copy
-import difflib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,10 +15,8 @@ import inflection
 
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.model.definition import ModelDefinition, Property, PropertyType, RelationDefinition
+from tenant_runtime.model.keys import Json, Warn, check_acls, check_shapes, suggest, warn_keys
 from tenant_runtime.model.property_types import TypeReader
-
-Json = dict[str, Any]
-Warn = Callable[[str, str], None]  # message, JSON pointer
 
 RELATION_KINDS = (
     "belongsTo",
@@ -31,32 +27,6 @@ RELATION_KINDS = (
     "embedsMany",
     "referencesMany",
 )
-
-#: Keys that are understood, at the top or in ``options``.
-KNOWN_KEYS = frozenset(
-    """
-    name base super plural http idInjection strict options validateUpsert validateUpdate
-    automaticValidation forceId replaceOnPUT persistUndefinedAsNull hidden protected hiddenProperties
-    protectedProperties excludeBaseProperties properties relations relationships acls methods scopes
-    scope mixins indexes foreignKeys validations description public defaultPermission ownerRelations
-    aclErrorStatus strictDelete updateOnLoad applyDefaultsOnReads attributes allowExtendedOperators
-    prohibitHiddenPropertiesInQuery maxDepthOfQuery maxDepthOfData normalizeUndefinedInQuery
-    strictObjectIDCoercion configureModelMerge additionalProperties mongodb mysql postgresql mssql
-    oracle sqlite3 memory dataSource remoting disableDefaultSort ttl maxTTL realmRequired realmDelimiter
-    caseSensitiveEmail emailVerificationRequired allowEternalTokens saltWorkFactor resetPasswordTokenTTL
-    restrictResetPasswordTokenScope rejectPasswordChangesViaPatchOrReplace verifyOptions
-    accessTokenIdLength
-    """.split()  # noqa: SIM905 - a table of words
-)
-
-#: Keys of the original without effect here; the reason is the warning.
-WITHOUT_EFFECT = {
-    "trackChanges": "replication is not supported",
-    "enableRemoteReplication": "replication is not supported",
-    "changeDataSource": "replication is not supported",
-    "injectOptionsFromRemoteContext": "LoopBack 3 ignores it: methods receive options anyway",
-    "ignoreErrors": "replication is not supported",
-}
 
 _MERGED_BY_CONCATENATION = ("hidden", "protected", "hiddenProperties", "protectedProperties", "acls")
 
@@ -83,8 +53,8 @@ def build(
     name = source.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigurationError('a model needs a "name"', file=file, pointer="/name")
-    _check_shapes(source, file)
-    _warn_keys(source, warn)
+    check_shapes(source, file)
+    warn_keys(source, warn)
     own = _settings(source)
     settings = _inherit_settings(base.settings, own) if base else own
     if base:
@@ -134,7 +104,7 @@ def configure(definition: ModelDefinition, entry: Json, *, file: str = "", warn:
         warn("must be an object", f"{pointer}/relations")
     acls = entry.get("acls")
     if isinstance(acls, list):
-        _check_acls(acls, file, f"{pointer}/acls")
+        check_acls(acls, file, f"{pointer}/acls")
         settings["acls"] = list(settings.get("acls") or [])
         for acl in acls:
             _add_acl(settings["acls"], acl)
@@ -303,7 +273,7 @@ def _relation(definition: ModelDefinition, name: str, raw: Any) -> RelationDefin
     kind = next((kind for kind in RELATION_KINDS if kind.lower() == str(given).lower()), None)
     if kind is None:
         raise ConfigurationError(
-            f"Invalid relation type: {given}{_suggest(str(given), RELATION_KINDS)}",
+            f"Invalid relation type: {given}{suggest(str(given), RELATION_KINDS)}",
             file=definition.source,
             pointer=f"{pointer}/type",
         )
@@ -346,62 +316,6 @@ def _names(value: Any) -> frozenset[str]:
     )
 
 
-_SHAPES: dict[str, type] = {
-    "properties": dict,
-    "options": dict,
-    "relations": dict,
-    "relationships": dict,
-    "acls": list,
-    "excludeBaseProperties": list,
-    "scope": dict,
-    "methods": dict,
-    "scopes": dict,
-    "mixins": dict,
-    "indexes": dict,
-    "plural": str,
-    "http": dict,
-}
-
-
-def _check_shapes(source: Json, file: str) -> None:
-    """Refuse what nothing can be made of, at the top and in ``options``."""
-    options = source.get("options")
-    for bag, place in ((source, ""), (options if isinstance(options, dict) else {}, "/options")):
-        for key, expected in _SHAPES.items():
-            value = bag.get(key)
-            if value is None or isinstance(value, expected):
-                continue
-            if key == "methods" and value == []:
-                continue  # what LoopBack 2's generator wrote
-            wanted = "an object" if expected is dict else "an array" if expected is list else "a text"
-            raise ConfigurationError(f'"{key}" must be {wanted}', file=file, pointer=f"{place}/{key}")
-        _check_acls(bag.get("acls") or [], file, f"{place}/acls")
-
-
-def _check_acls(acls: list[Any], file: str, pointer: str) -> None:
-    for position, acl in enumerate(acls):
-        if not isinstance(acl, dict):
-            raise ConfigurationError(
-                "an ACL entry must be an object", file=file, pointer=f"{pointer}/{position}"
-            )
-
-
-def _warn_keys(source: Json, warn: Warn) -> None:
-    for pointer, bag in (("", source), ("/options", source.get("options") or {})):
-        for key in bag:
-            if key in WITHOUT_EFFECT and bag[key]:
-                warn(f'"{key}" has no effect: {WITHOUT_EFFECT[key]}', f"{pointer}/{key}")
-            elif key not in KNOWN_KEYS and (suggestion := _suggest(key, KNOWN_KEYS)):
-                warn(f'unknown key "{key}"{suggestion}', f"{pointer}/{key}")
-    if source.get("validations"):
-        warn("ignored, as in LoopBack 3, unless config.json has enforceValidations", "/validations")
-
-
 def _check_strict(definition: ModelDefinition, warn: Warn) -> None:
     if definition.settings.get("strict") == "throw":
         warn('strict mode "throw" has been removed; it behaves as true', "/strict")
-
-
-def _suggest(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.8)
-    return f'; did you mean "{close[0]}"?' if close else ""

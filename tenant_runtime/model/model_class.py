@@ -22,7 +22,7 @@ from tenant_runtime.model.definition import ModelDefinition, Property
 from tenant_runtime.model.hooks import Hooks, Observer
 from tenant_runtime.model.instance import Instance
 from tenant_runtime.model.types import Codec, Convert, codec_for
-from tenant_runtime.model.validation import Validators
+from tenant_runtime.model.validatable import Validatable
 
 if TYPE_CHECKING:
     from tenant_runtime.connectors.datasource import DataSource, TransactionHandle
@@ -37,7 +37,7 @@ Setter = Callable[["ModelClass", Any], Any]  # gives the value, UNDEFINED to lea
 _NOTHING: frozenset[str] = frozenset()
 
 
-class ModelClass:
+class ModelClass(Validatable):
     """See the module. ``Model(data)`` is a new, unsaved instance."""
 
     def __init__(self, definition: ModelDefinition, base: ModelClass | None, registry: Registry) -> None:
@@ -51,7 +51,7 @@ class ModelClass:
         self.relations: dict[str, Relation] = {}
         self.scopes: dict[str, NamedScope] = {}
         self.hooks: Hooks = Hooks(base.hooks if base else None)
-        self.validators = Validators()
+        super().__init__()
         self.prototype: dict[str, Callable[..., Any]] = {}  # instance methods of tenant code
         self.statics: dict[str, Callable[..., Any]] = {}  # static methods of tenant code
         self.class_methods: dict[str, Callable[..., Any]] = {}  # of ``define``: given the model called
@@ -385,44 +385,6 @@ class ModelClass:
         """``static`` False is LoopBack 2's second argument: the name is one of the prototype."""
         self.disabled_methods.add(name if static or name.startswith("prototype.") else f"prototype.{name}")
 
-    def validates(self, kind: str, *arguments: Any, **options: Any) -> None:
-        self.validators.add(kind, *arguments, **options)
-
-    def validates_presence_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("presence", *arguments, **options)
-
-    def validates_absence_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("absence", *arguments, **options)
-
-    def validates_length_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("length", *arguments, **options)
-
-    def validates_numericality_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("numericality", *arguments, **options)
-
-    def validates_inclusion_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("inclusion", *arguments, **options)
-
-    def validates_exclusion_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("exclusion", *arguments, **options)
-
-    def validates_format_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("format", *arguments, **options)
-
-    def validates_uniqueness_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("uniqueness", *arguments, **options)
-
-    def validates_date_of(self, *arguments: Any, **options: Any) -> None:
-        self.validators.add("date", *arguments, **options)
-
-    def validate(self, *arguments: Any, **options: Any) -> None:
-        """``Model.validate("name", fn, message=…)`` with ``fn(instance, err)``."""
-        self.validators.add("custom", *arguments, **options)
-
-    def validate_async(self, *arguments: Any, **options: Any) -> None:
-        options["async"] = True
-        self.validators.add("custom", *arguments, **options)
-
     beginTransaction = begin_transaction
     findOne = find_one
     findById = find_by_id
@@ -441,16 +403,6 @@ class ModelClass:
     remoteMethod = remote_method
     disableRemoteMethod = disable_remote_method
     disableRemoteMethodByName = disable_remote_method_by_name = disable_remote_method
-    validatesPresenceOf = validates_presence_of
-    validatesAbsenceOf = validates_absence_of
-    validatesLengthOf = validates_length_of
-    validatesNumericalityOf = validates_numericality_of
-    validatesInclusionOf = validates_inclusion_of
-    validatesExclusionOf = validates_exclusion_of
-    validatesFormatOf = validates_format_of
-    validatesUniquenessOf = validates_uniqueness_of
-    validatesDateOf = validates_date_of
-    validateAsync = validate_async
 
 
 def fixed_values(where: Any, definition: ModelDefinition) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""What a model offers to declare its validations with.
+
+In charge of: LoopBack's ``validatesXOf`` and ``validate`` (juggler ``Validatable``), in both spellings. Must
+not know: how validators work; that is ``validation``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenant_runtime.model.validation import Validators
+
+
+class Validatable:
+    """The base of ModelClass that owns its validators. Arguments: names, then LoopBack's options."""
+
+    def __init__(self) -> None:
+        self.validators = Validators()
+
+    def validates(self, kind: str, *arguments: Any, **options: Any) -> None:
+        self.validators.add(kind, *arguments, **options)
+
+    def validates_presence_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("presence", *arguments, **options)
+
+    def validates_absence_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("absence", *arguments, **options)
+
+    def validates_length_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("length", *arguments, **options)
+
+    def validates_numericality_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("numericality", *arguments, **options)
+
+    def validates_inclusion_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("inclusion", *arguments, **options)
+
+    def validates_exclusion_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("exclusion", *arguments, **options)
+
+    def validates_format_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("format", *arguments, **options)
+
+    def validates_uniqueness_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("uniqueness", *arguments, **options)
+
+    def validates_date_of(self, *arguments: Any, **options: Any) -> None:
+        self.validators.add("date", *arguments, **options)
+
+    def validate(self, *arguments: Any, **options: Any) -> None:
+        """``Model.validate("name", fn, message=…)`` with ``fn(instance, err)``."""
+        self.validators.add("custom", *arguments, **options)
+
+    def validate_async(self, *arguments: Any, **options: Any) -> None:
+        options["async"] = True
+        self.validators.add("custom", *arguments, **options)
+
+    validatesPresenceOf = validates_presence_of
+    validatesAbsenceOf = validates_absence_of
+    validatesLengthOf = validates_length_of
+    validatesNumericalityOf = validates_numericality_of
+    validatesInclusionOf = validates_inclusion_of
+    validatesExclusionOf = validates_exclusion_of
+    validatesFormatOf = validates_format_of
+    validatesUniquenessOf = validates_uniqueness_of
+    validatesDateOf = validates_date_of
+    validateAsync = validate_async
