@@ -77,6 +77,8 @@ class Gateway:
         # nothing of the developer's own settings, and PYTHONPATH for a checkout that is not installed
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("MTGATE_")}
         self.environ["PYTHONPATH"] = str(ROOT)
+        # gateways that run at a time must not share users: the limit of processes counts by user
+        self.environ["MTGATE_SUPERVISOR_UID_BASE"] = str(200_000 + self.port * 100)
 
     @property
     def tenants(self) -> Path:
