@@ -13,7 +13,7 @@ from typing import Any
 from mtgate.tenantdir.complaint import pointer, suggestion
 from tenant_runtime.app import App
 from tenant_runtime.boot.loader import AppFiles, complaints_of_code, load_module
-from tenant_runtime.boot.wiring import find_code, resolve_variables
+from tenant_runtime.boot.wiring import find_code, missing_code, resolve_variables
 from tenant_runtime.components.catalogue import BUILT_IN
 from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.remoting.hooks import settle
@@ -56,7 +56,7 @@ async def start_local(app: App, files: AppFiles, name: str, config: dict[str, An
     path = find_code(files, name)
     file = files.family_file("component-config")
     if path is None:
-        raise ConfigurationError(f"there is no {name}.py", file=file, pointer=where)
+        raise ConfigurationError(missing_code(files, name), file=file, pointer=where)
     function = getattr(load_module(files, path), "setup", None)
     if not callable(function):
         raise ConfigurationError("must define setup(app, config)", file=str(path.relative_to(files.root)))

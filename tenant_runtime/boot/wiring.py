@@ -122,7 +122,7 @@ def local_middleware(files: AppFiles, name: str, params: list[Any], *, optional:
     if path is None:
         if optional:
             return None
-        raise ConfigurationError(f"there is no {path_text}.py")
+        raise ConfigurationError(missing_code(files, path_text))
     module = load_module(files, path)
     factory = getattr(module, fragment or "factory", None)
     if not callable(factory):
@@ -138,6 +138,16 @@ def find_code(files: AppFiles, name: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def missing_code(files: AppFiles, name: str) -> str:
+    """The complaint about a local name without a Python file; it says so when JavaScript is there."""
+    base = (files.server / name.removeprefix("$!")).resolve()
+    if base.with_suffix(".js").is_file() or (base / "index.js").is_file():
+        return (
+            f"{name} is JavaScript, which is not run: write {name}.py, or let mtctl import make a stub of it"
+        )
+    return f"there is no {name}.py"
 
 
 def resolve_paths(server: Path, value: Any) -> Any:
