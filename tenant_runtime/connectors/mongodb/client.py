@@ -45,6 +45,7 @@ from tenant_runtime.connectors.mongodb.compile import (
     compile_update,
     compile_where,
     has_near,
+    refuse_operators,
 )
 from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, encodable, mapping_of
 from tenant_runtime.connectors.mongodb.options import client_options
@@ -156,6 +157,7 @@ class MongodbConnector:
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
         mapping = self._mappings[model]
         document = mapping.to_document(row)
+        refuse_operators(document)
         identity = row.get(mapping.id_name) if mapping.id_name else None
         if identity is not None:
             document["_id"] = mapping.stored_id(identity)
@@ -201,7 +203,7 @@ class MongodbConnector:
         with self._translated():
             replace = self.collection(model).replace_one
             result = retry_encodable(
-                lambda doc: replace({"_id": mapping.stored_id(id)}, doc), mapping.to_document(row)
+                lambda doc: replace({"_id": mapping.stored_id(id)}, doc), mapping.to_document(row, whole=True)
             )
             return int(result.matched_count)
 

@@ -79,6 +79,8 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case "eq":
             if value is None:
                 return None if mapping.implicit_null else {"$type": 10}
+            if isinstance(value, dict) and value:
+                return operation(value)
             return loosely(value, mapping)
         case "neq":
             return {"$ne": value}
@@ -101,6 +103,14 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case _:
             # ilike and nilike: the original passes them on and MongoDB does not know them.
             raise QueryRefused(f"unknown operator: ${compare.op}")
+
+
+def operation(value: Document) -> Document:
+    """An object is an operator of MongoDB's without its dollar sign, its first key alone: ``{mod: …}``."""
+    name, operand = next(iter(value.items()))
+    if name.startswith("$"):
+        raise QueryRefused(f"unknown operator: ${name}")
+    return {f"${name}": operand}
 
 
 def loosely(value: Any, mapping: Mapping) -> Any:
@@ -172,3 +182,15 @@ def compile_update(changes: Row, mapping: Mapping) -> Document:
             return operators
     document = mapping.to_document(changes)
     return {"$set": document} if document else {}
+
+
+def refuse_operators(value: Any) -> None:
+    """What is inserted may have no key like an operator's or a path's, at any depth, as in the original."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key.startswith("$") or "." in key:
+                raise QueryRefused(f'key "{key}" must not start with "$" or contain "."')
+            refuse_operators(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            refuse_operators(inner)

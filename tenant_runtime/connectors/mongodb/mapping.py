@@ -58,11 +58,12 @@ class Mapping:
             return to_object_id(value)
         return value
 
-    def to_document(self, row: Row) -> Document:
+    def to_document(self, row: Row, *, whole: bool = False) -> Document:
         """The row as a document without ``_id``.
 
         A mapped property (``mongodb.fieldName``) that the row does not have is written as null, as the
-        original does even in partial updates; with ``strict`` it is left alone.
+        original does even in partial updates, but not when it replaces a ``whole`` document; with
+        ``strict`` it is left alone.
         """
         document = {name: value for name, value in row.items() if name != self.id_name}
         for name in self.object_ids:
@@ -78,7 +79,7 @@ class Mapping:
             if name in document:
                 document[name] = boxed(document[name])
         for name, column in self.fields.items():
-            if name in document or not self.strict:
+            if name in document or not (self.strict or whole):
                 document[column] = document.pop(name, None)
         return document
 
@@ -187,8 +188,10 @@ def plain(value: Any) -> Any:
             return {name: item if type(item) in PLAIN else plain(item) for name, item in value.items()}
         case list():
             return [item if type(item) in PLAIN else plain(item) for item in value]
-        case ObjectId() | Decimal128() | uuid.UUID():
+        case ObjectId() | uuid.UUID():
             return str(value)
+        case Decimal128():
+            return {"$numberDecimal": str(value)}  # its JSON, as the original's driver has it
         case Int64():
             return int(value)
         case Binary():

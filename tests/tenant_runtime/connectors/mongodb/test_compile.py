@@ -14,6 +14,7 @@ from tenant_runtime.connectors.mongodb.compile import (
     compile_update,
     compile_where,
     has_near,
+    refuse_operators,
 )
 from tenant_runtime.connectors.mongodb.mapping import Mapping, mapping_of
 from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order
@@ -73,6 +74,8 @@ def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compa
         (Group("and", (compare("$where", "eq", "while(1){}"), compare("name", "eq", "a"))), {"name": "a"}),
         (compare("name", "raw", {"$where": "1", "$gt": "a"}), {"name": {"$gt": "a"}}),
         (compare("$expr", "eq", {"$function": {"body": "f"}}), {"$expr": {}}),
+        (compare("n", "eq", {"mod": [2, 1], "gt": 5}), {"n": {"$mod": [2, 1]}}),
+        (compare("n", "eq", {}), {"n": {}}),
     ],
 )
 def test_where(where: Any, document: dict[str, Any]) -> None:
@@ -100,6 +103,18 @@ def test_near_is_in_meters_and_not_sorted() -> None:
 def test_what_mongodb_does_not_know_is_refused(op: str) -> None:
     with pytest.raises(QueryRefused, match=op):
         compile_where(compare("name", op, "a"), mapping())
+
+
+def test_operators_with_their_dollar_sign_are_refused_unless_allowed() -> None:
+    with pytest.raises(QueryRefused):
+        compile_where(compare("n", "eq", {"$gt": 1}), mapping())
+    assert compile_where(compare("n", "raw", {"$gt": 1}), mapping()) == {"n": {"$gt": 1}}
+
+
+@pytest.mark.parametrize("document", [{"$a": 1}, {"a": {"$b": 1}}, {"a": [{"b.c": 1}]}])
+def test_keys_like_operators_and_paths_are_not_inserted(document: Any) -> None:
+    with pytest.raises(QueryRefused):
+        refuse_operators(document)
 
 
 def test_implicit_null_type() -> None:

@@ -48,7 +48,13 @@ def test_names_ids_and_types() -> None:
         "x": HEX,
         "vessel": "Argo",
     }
-    assert mapping.to_row({"_id": ObjectId(HEX), **document}) == {**row, "id": HEX}
+    assert mapping.to_row({"_id": ObjectId(HEX), **document}) == {
+        **row,
+        "price": {"$numberDecimal": "1.10"},
+        "id": HEX,
+    }
+    assert "vessel" not in mapping.to_document({"x": 1}, whole=True)
+    assert mapping.to_document({"x": 1})["vessel"] is None
     assert mapping.to_row({"_id": ObjectId(HEX), "a": 1}, with_id=False) == {"a": 1}
 
 
@@ -78,7 +84,7 @@ def test_extended_operators(source: dict[str, Any], model_settings: dict[str, An
         (ObjectId(HEX), HEX),
         ({"a": [ObjectId(HEX), {"b": Int64(5)}]}, {"a": [HEX, {"b": 5}]}),
         (Binary(b"x", 5), b"x"),
-        (Decimal128("1.50"), "1.50"),
+        (Decimal128("1.50"), {"$numberDecimal": "1.50"}),
         (DatetimeMS(10**15), None),
     ],
 )
