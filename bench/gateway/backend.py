@@ -5,6 +5,7 @@ Nginx for small answers and downloads, a sink of threads for uploads; on Unix so
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
@@ -40,6 +41,12 @@ def configure(folder: Path) -> Path:
     return path
 
 
+def serve(sock: socket.socket) -> None:
+    """Until the other end closes, or breaks, the connection."""
+    with sock, contextlib.suppress(OSError):
+        swallow(sock)
+
+
 def swallow(sock: socket.socket) -> None:
     """Reads requests with a Content-Length, answers each."""
     buffer, room = b"", bytearray(1 << 20)
@@ -66,7 +73,7 @@ def main() -> None:
     listener.listen(1024)
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=swallow, args=(sock,), daemon=True).start()
+        threading.Thread(target=serve, args=(sock,), daemon=True).start()
 
 
 if __name__ == "__main__":

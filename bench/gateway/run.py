@@ -239,7 +239,7 @@ def peers(folder: Path) -> list[Peer]:
             f"foo={sock}",
         ]
         command += ["--listen-tls", f"127.0.0.1:{tls_port}", "--certificate", f"{folder}/cert.pem"]
-        command += ["--key", f"{folder}/key.pem", "--set", "max_body_bytes=null"]
+        command += ["--key", f"{folder}/key.pem", "--set", "max_body_bytes=null", "--more", "1000"]
         return [*command, "--limit", "max_in_flight=1000", "--limit", "max_queue=1000"]
 
     def nginx(port: int, tls_port: int) -> list[str]:
@@ -289,9 +289,11 @@ def run_wrk(peer: Peer, case: Case, seconds: int, folder: Path) -> Measure:
     if case.script:
         command += ["-s", write(folder, "case.lua", case.script)]
     before = peer.cpu_seconds()
-    out = subprocess.run(
-        [*command, f"{scheme}://127.0.0.1:{port}{case.path}"], capture_output=True, text=True, check=True
-    ).stdout
+    command.append(f"{scheme}://127.0.0.1:{port}{case.path}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Measure(0.0, 0.0, 0.0, 0.0, 1)  # The peer takes no connections any more.
+    out = done.stdout
     cpu = peer.cpu_seconds() - before
     count = int(re.search(r"(\d+) requests in", out)[1])  # type: ignore[index]
     errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", out)))
