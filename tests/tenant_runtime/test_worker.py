@@ -108,6 +108,7 @@ def test_ready_serve_drain_stop(tmp_path: Path) -> None:
         worker.wait_for(notify.WATCHDOG)
         assert worker.get("/api/Items") == (200, [])
         slow = worker.request("/slow")
+        assert worker.get("/api/Items")[0] == 200  # so the one before it was accepted, too
         worker.lifeline.send(notify.DRAIN)
         worker.wait_for(notify.NOT_ACCEPTING)
         waiting = worker.request("/api/Items")  # queues in the kernel, for the next generation
