@@ -41,6 +41,7 @@ class Process:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "tenant.sock"
+        self.connections: list[http.client.HTTPConnection] = []
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))
         listener.listen()
@@ -77,6 +78,7 @@ class Process:
     def request(self, path: str) -> http.client.HTTPConnection:
         """Sent, not yet answered."""
         connection = http.client.HTTPConnection("localhost", timeout=TIMEOUT_SECONDS)
+        self.connections.append(connection)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(TIMEOUT_SECONDS)
         connection.sock.connect(str(self.path))
@@ -97,6 +99,8 @@ def started(folder: Path, files: dict[str, Any]) -> Iterator[Process]:
     try:
         yield process
     finally:
+        for connection in process.connections:
+            connection.close()
         process.lifeline.close()
         process.popen.kill()
         process.popen.wait()
@@ -111,14 +115,13 @@ def test_ready_serve_drain_stop(tmp_path: Path) -> None:
         assert worker.get("/api/Items")[0] == 200  # so the one before it was accepted, too
         worker.lifeline.send(notify.DRAIN)
         worker.wait_for(notify.NOT_ACCEPTING)
-        waiting = worker.request("/api/Items")  # queues in the kernel, for the next generation
-        assert slow.getresponse().status == 200
+        worker.request("/api/Items")  # queues in the kernel, for the next generation
+        response = slow.getresponse()
+        assert (response.status, json.loads(response.read())) == (200, {"slow": True})
         worker.lifeline.send(notify.STOP)
         worker.wait_for(notify.STOPPING)
         assert worker.popen.wait(TIMEOUT_SECONDS) == 0
         assert "stopping was told" in worker.log.read_text()
-        slow.close()
-        waiting.close()
 
 
 @pytest.mark.parametrize("how", ["TERM", "end of the lifeline"])
@@ -134,7 +137,6 @@ def test_requests_in_flight_are_finished(tmp_path: Path, how: str) -> None:
             worker.lifeline.close()
         response = slow.getresponse()
         assert (response.status, json.loads(response.read())) == (200, {"slow": True})
-        slow.close()
         assert worker.popen.wait(TIMEOUT_SECONDS) == 0
 
 
