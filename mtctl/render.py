@@ -1,4 +1,4 @@
-"""Answers as text for people: tables, one-line results, problems.
+"""Answers as text for people: cells of tables, one-line results, problems.
 
 Pure: values in, text out. Times are given relative to ``now``.
 """
@@ -9,15 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-_COLOURS = {
-    "active": "32",
-    "activating": "33",
-    "deactivating": "33",
-    "auto-restart": "31",
-    "failed": "31",
-    "asleep": "36",
-    "inactive": "2",
-}
 _VERBS = {
     "start": "started",
     "stop": "stopped",
@@ -32,31 +23,13 @@ _VERBS = {
 }
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
-    """Aligned columns; those that do not fit in ``width`` are dropped from the right, two always stay."""
-    lines = [list(headings), *map(list, rows)]
-    sizes = [max(len(line[column]) for line in lines) for column in range(len(headings))]
-    while width is not None and len(sizes) > 2 and sum(sizes) + 2 * (len(sizes) - 1) > width:
-        sizes.pop()
-    return "\n".join(
-        "  ".join(cell.ljust(size) for cell, size in zip(line, sizes, strict=False)).rstrip()
-        for line in lines
-    )
+#: Columns of ``mtctl status``.
+STATUS_HEADINGS = ("ID", "STATE", "PIDS", "GEN", "SINCE", "RESTARTS", "MEMORY", "ISOLATION", "REASON")
 
 
-def coloured_states(text: str) -> str:
-    """The text of a table with the words of states in colour (ANSI SGR)."""
-    for state, colour in _COLOURS.items():
-        text = text.replace(f"  {state} ", f"  \x1b[{colour}m{state}\x1b[0m ")
-    return text
-
-
-def statuses(tenants: Sequence[dict[str, Any]], now: datetime, width: int | None = None) -> str:
-    """The table of ``mtctl status``."""
-    if not tenants:
-        return 'no tenants; "mtctl add ID" makes one'
-    headings = ("ID", "STATE", "PIDS", "GEN", "SINCE", "RESTARTS", "MEMORY", "ISOLATION", "REASON")
-    rows = [
+def statuses(tenants: Sequence[dict[str, Any]], now: datetime) -> list[tuple[str, ...]]:
+    """The rows of ``mtctl status``."""
+    return [
         (
             one["id"],
             one["state"],
@@ -70,7 +43,6 @@ def statuses(tenants: Sequence[dict[str, Any]], now: datetime, width: int | None
         )
         for one in tenants
     ]
-    return table(headings, rows, width)
 
 
 def details(one: dict[str, Any], now: datetime) -> str:

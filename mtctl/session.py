@@ -6,7 +6,6 @@ In charge of: standard output, error and input. Must not know: any one command.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -61,11 +60,6 @@ class Session:
     def confirm(self, question: str) -> bool:
         """Whether the person says yes; no is the default."""
         return self.ask(f"{question} [y/N]").lower() in ("y", "yes")
-
-    def states(self, text: str) -> str:
-        """A table of states, coloured on a terminal (https://no-color.org)."""
-        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        return render.coloured_states(text) if coloured else text
 
 
 def terminal_width() -> int | None:

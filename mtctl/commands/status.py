@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
 
-from mtctl import exits, render
+from mtctl import exits, render, tables
 from mtctl.client import Refused, tenant
 from mtctl.session import Session, now, terminal_width
 
@@ -20,7 +23,10 @@ def status(session: Session, options: Namespace) -> int:
     """A table of all tenants, or everything about those named."""
     if not options.ids:
         tenants = session.control.get("/v1/tenants")
-        session.show(tenants, session.states(render.statuses(tenants, now(), terminal_width())))
+        if tenants:
+            _show_table(session, tenants, render.STATUS_HEADINGS, render.statuses(tenants, now()))
+        else:
+            session.show(tenants, 'no tenants; "mtctl add ID" makes one')
         return exits.DONE
     found, code = [], exits.DONE
     for tenant_id in options.ids:
@@ -39,6 +45,14 @@ def routes(session: Session, options: Namespace) -> int:
         (one["prefix"], one["id"], one["state"], ", ".join(one["hosts"]) or "-", one["socket"])
         for one in found
     ]
-    text = render.table(("PREFIX", "TENANT", "STATE", "HOSTS", "SOCKET"), rows, terminal_width())
-    session.show(found, session.states(text))
+    _show_table(session, found, ("PREFIX", "TENANT", "STATE", "HOSTS", "SOCKET"), rows)
     return exits.DONE
+
+
+def _show_table(
+    session: Session, document: Any, headings: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    if session.json:
+        session.show(document, "")
+    elif not session.quiet:
+        tables.show(headings, rows, sys.stdout, terminal_width())
