@@ -11,7 +11,9 @@ import enum
 from dataclasses import dataclass
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
-#: Tries of one request. A worker killed under load costs each request at most one of them.
+#: Tries of one request. A worker killed under load costs each request at most one of them, or two when it
+#: took the second's connection while it died. Not more, since a request may be what kills the worker: one
+#: alone must not use up the start limit of its tenant.
 MAX_TRIES = 3
 
 
@@ -44,6 +46,15 @@ class Progress:
     received: bool = False
     answering: bool = False
     replayable: bool = True
+
+    @property
+    def wants_fresh_connection(self) -> bool:
+        """May a connection from the pool have died already, where that would cost too much?
+
+        A worker's end closes all of its connections at once, and that of those in the pool may not have been
+        heard of yet: a second try on one of them is wasted. What cannot be sent twice takes no risk.
+        """
+        return self.tries > 1 or not self.replayable
 
 
 def after(failure: Failure, progress: Progress) -> Step:

@@ -182,7 +182,7 @@ class Exchange:
 
     async def _try(self) -> bool:
         try:
-            upstream = await self._tenant.connect(fresh=not self._progress.replayable)
+            upstream = await self._tenant.connect(fresh=self._progress.wants_fresh_connection)
         except ConnectFailed as error:
             raise UpstreamFailed(Failure.CONNECT, str(error)) from error
         return await self._finish(upstream)

@@ -11,6 +11,7 @@ import trio
 
 from mtgate.http1.message import Request, Response
 from mtgate.proxy.config import TenantLimits
+from mtgate.proxy.exchange import MAX_TRIES
 from mtgate.proxy.routing import Route
 
 GET = b"GET /foo/x HTTP/1.1\r\nHost: gate\r\n\r\n"
@@ -242,6 +243,29 @@ async def test_idempotent_requests_are_tried_again(house: Any) -> None:
     post = GET_CLOSE.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")
     assert (await house.talk(post)).startswith(b"HTTP/1.1 502 ")
     assert tries == 3
+
+
+async def test_a_second_try_takes_none_of_the_connections_that_died_together(house: Any) -> None:
+    """A killed worker closes all connections at once, and the gateway hears of one of them first."""
+    pooled, together = MAX_TRIES + 1, trio.Event()
+    connections = 0
+
+    async def script(stream: trio.SocketStream, _: bytes) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == pooled:
+            together.set()
+        await together.wait()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        await stream.receive_some()
+        await stream.aclose()
+
+    await house.start(Route("foo", await house.script(script)))
+    async with trio.open_nursery() as nursery:
+        for _ in range(pooled):
+            nursery.start_soon(house.talk, GET_CLOSE)
+    assert (await house.talk(GET_CLOSE)).startswith(b"HTTP/1.1 200 ")
+    assert connections == pooled + 1
 
 
 async def test_a_worker_that_closes_idle_costs_no_request(house: Any) -> None:
