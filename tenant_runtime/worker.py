@@ -100,7 +100,7 @@ class Worker:
         """Accept nothing more; finish what was accepted. Readers of streams come back elsewhere."""
         self.server.stop_accepting()
         self.app.end_streams()
-        self.lifeline.say(notify.NOT_ACCEPTING)
+        self.lifeline.say(f"{notify.NOT_ACCEPTING}\n{notify.status('draining')}")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -118,7 +118,7 @@ class Worker:
             nursery.start_soon(self.obey)
             nursery.start_soon(self.watch_signals)
             await self._stopping.wait()
-            self.lifeline.say(notify.STOPPING)
+            self.lifeline.say(f"{notify.STOPPING}\n{notify.status('stopping')}")
             self.server.stop_accepting()
             self.server.close_idle()
             self.app.end_streams()

@@ -108,18 +108,18 @@ def started(folder: Path, files: dict[str, Any]) -> Iterator[Process]:
 
 def test_ready_serve_drain_stop(tmp_path: Path) -> None:
     with started(tmp_path, {"boot/slow.py": SLOW}) as worker:
-        worker.wait_for(notify.READY)
+        assert notify.status("serving") in worker.wait_for(notify.READY)
         worker.wait_for(notify.WATCHDOG)
         assert worker.get("/api/Items") == (200, [])
         slow = worker.request("/slow")
         assert worker.get("/api/Items")[0] == 200  # so the one before it was accepted, too
         worker.lifeline.send(notify.DRAIN)
-        worker.wait_for(notify.NOT_ACCEPTING)
+        assert notify.status("draining") in worker.wait_for(notify.NOT_ACCEPTING)
         worker.request("/api/Items")  # queues in the kernel, for the next generation
         response = slow.getresponse()
         assert (response.status, json.loads(response.read())) == (200, {"slow": True})
         worker.lifeline.send(notify.STOP)
-        worker.wait_for(notify.STOPPING)
+        assert notify.status("stopping") in worker.wait_for(notify.STOPPING)
         assert worker.popen.wait(TIMEOUT_SECONDS) == 0
         assert "stopping was told" in worker.log.read_text()
 
