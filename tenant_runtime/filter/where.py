@@ -21,7 +21,7 @@ from tenant_runtime.filter.query import Compare, Group, Where
 from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.definition import ModelDefinition, Property, PropertyType
 from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_number, to_text, truthy
-from tenant_runtime.model.types import to_boolean, to_buffer, to_datestring, to_objectid
+from tenant_runtime.model.types import to_boolean, to_buffer, to_datestring, to_geopoint, to_objectid
 
 #: The order in which LoopBack looks for an operator on a declared property.
 DECLARED_OPERATORS = (
@@ -224,6 +224,10 @@ def _undeclared(name: str, value: Any, prop: Property | None, context: WhereCont
             return [Compare(name, "exists", value["exists"], prop)]
         return [Compare(name, "eq", value, prop)]
     kept = found if context.strict else found[:1]
+    if context.strict and "near" in kept:
+        to_geopoint(
+            value["near"]
+        )  # for its complaints; without the switch only a row to compare with makes them
     return [_undeclared_operation(name, operator, value, prop) for operator in kept]
 
 

@@ -75,8 +75,8 @@ def construct(
     try:
         fill(instance, data, setters=setters, defaults=defaults, fields=fields)
     except LoopbackError as error:
-        if error.status == 500 and setters and model.registry.strict:
-            error.status = 400  # a bad point, a property with a dot: the client's mistake
+        if setters:
+            model.registry.blame_client(error)
         raise
     return instance
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tenant_runtime.dao import deleting, updating, validating
+from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.call_options import current_options
 from tenant_runtime.model.javascript import UNDEFINED, to_json_value
 
@@ -114,9 +115,13 @@ class Instance:
     def set_attributes(self, data: dict[str, Any]) -> None:
         """Assign every member of ``data``; names of relations are no properties and are passed over."""
         relations = self._model.relations
-        for name, value in {**data, **self._model.enforced}.items():
-            if name not in relations or name in self._model.codecs:
-                self[name] = value
+        try:
+            for name, value in {**data, **self._model.enforced}.items():
+                if name not in relations or name in self._model.codecs:
+                    self[name] = value
+        except LoopbackError as error:
+            self._model.registry.blame_client(error)
+            raise
 
     def unset_attribute(self, name: str, nullify: bool = False) -> None:
         if nullify or self._model.undefined_is_null:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tenant_runtime.errors import ConfigurationError
+from tenant_runtime.errors import ConfigurationError, LoopbackError
 from tenant_runtime.model.build import root_definitions
 from tenant_runtime.model.definition import ModelDefinition, PropertyType, TypeKind
 from tenant_runtime.model.key_value import KeyValueModelClass
@@ -42,6 +42,11 @@ class Registry:
     def strict(self) -> bool:
         """The app's strict switch: its setting ``strict``."""
         return self.app is not None and bool(self.app.get("strict"))
+
+    def blame_client(self, error: LoopbackError) -> None:
+        """With the strict switch, data that cannot be converted (a bad point, a name with a dot) is a 400."""
+        if error.status == 500 and self.strict:
+            error.status = 400
 
     def define(self, definition: ModelDefinition) -> ModelClass:
         """Make the model class; its base must be there already. Raises ConfigurationError."""

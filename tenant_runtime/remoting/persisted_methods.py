@@ -115,8 +115,11 @@ async def destroy_all(ctx: RemotingContext) -> Any:
 
 
 async def update_all(ctx: RemotingContext) -> Any:
+    where = ctx.args["where"]
+    if where is None and ctx.request.query.get("where") == "null":
+        where = {}  # to the original null is an object, and everything; only a missing where is refused
     options = {**ctx.options, "refuseEmptyWhere": True}
-    return await ctx.model.update_all(ctx.args["where"], ctx.args["data"] or {}, options)
+    return await ctx.model.update_all(where, ctx.args["data"] or {}, options)
 
 
 async def delete_by_id(ctx: RemotingContext) -> Any:
