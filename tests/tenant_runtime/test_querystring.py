@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tenant_runtime.errors import LoopbackError
@@ -34,6 +35,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         {"filter": {"where": {"and": [{"a": "1"}, {"b": "2"}]}}},
     ),
     ("filter%5Blimit%5D=5", {"filter": {"limit": "5"}}),
+    ("a[0][0]=&a[0][1]=x", {"a": [["", "x"]]}),
+    ("a[0][0]=1&a[0][1]=2&a[1]=3", {"a": [["1", "2"], "3"]}),
 ]
 
 
@@ -63,6 +66,9 @@ def test_no_text_breaks_it(text: str) -> None:
     )
 )
 def test_regular_names_are_read_as_the_port_reads_them(parts: list[tuple[str, list[str], str]]) -> None:
+    """Lists in lists apart: the port takes them asunder, the original (see CASES) does not."""
+    indexes = {"", "0", "1", "19", "20"}
+    assume(not any(indexes >= {one, next_one} for _, path, _ in parts for one, next_one in pairwise(path)))
     text = "&".join(name + "".join(f"[{one}]" for one in path) + "=" + value for name, path, value in parts)
     assert parse_query(text) == parse_odd(text, 0, 5, 20)
 
