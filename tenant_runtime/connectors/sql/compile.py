@@ -33,23 +33,24 @@ CACHE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text for the driver. ``order`` says which value each placeholder takes."""
+    """SQL text for the driver. ``order`` says which value each placeholder takes; ``columns`` of what it
+    finds are a property's name, the type that is ready as it is, and the decoder of the others.
+    """
 
     sql: str
     order: tuple[int, ...]
-    names: tuple[str, ...] = ()
-    decoders: tuple[Convert, ...] = ()
+    columns: tuple[tuple[str, type, Convert], ...] = ()
 
     def parameters(self, values: Sequence[Any]) -> tuple[Any, ...]:
         return tuple([values[index] for index in self.order])
 
     def rows(self, found: Sequence[Sequence[Any]]) -> list[Row]:
         """A driver's rows as dicts by property name (plain ``str`` keys, which orjson insists on)."""
-        names, decoders = self.names, self.decoders
+        columns = self.columns
         return [
             {
-                name: None if value is None else decode(value)
-                for name, decode, value in zip(names, decoders, row, strict=False)
+                name: value if value is None or type(value) is ready else decode(value)
+                for (name, ready, decode), value in zip(columns, row, strict=False)
             }
             for row in found
         ]
@@ -170,8 +171,9 @@ class Compiler:
         compiled = found.compile(dialect=DIALECTS[self._dialect])
         assert isinstance(compiled, SQLCompiler)
         order = tuple(int(name[1:]) for name in compiled.positiontup or ())
-        decoders = tuple(mapping.codecs[n].decode for n in names) if mapping else ()
-        return Statement(str(compiled), order, tuple(names), decoders)
+        codecs = mapping.codecs if mapping else {}
+        columns = tuple((name, codecs[name].ready, codecs[name].decode) for name in names)
+        return Statement(str(compiled), order, columns)
 
 
 # ---- where --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -38,12 +39,14 @@ class Codec:
 
     ``null`` stands for null where the column is not nullable (the original casts null to the type);
     ``query`` encodes a value of a where clause, which differs from a stored one for objects and numbers.
+    A value of the type ``ready`` is decoded already.
     """
 
     encode: Convert
     decode: Convert
     query: Convert
     null: Any = None
+    ready: type = NoneType
 
 
 def codec(dialect: str, prop: Property, zone: tzinfo | None = UTC) -> Codec:
@@ -57,7 +60,11 @@ def codec(dialect: str, prop: Property, zone: tzinfo | None = UTC) -> Codec:
         pair = _sqlite(kind)
     encode, decode = pair
     return Codec(
-        encode, decode, _QUERY[dialect].get(kind, encode), None if is_nullable(prop) else _NULLS.get(kind)
+        encode,
+        decode,
+        _QUERY[dialect].get(kind, encode),
+        None if is_nullable(prop) else _NULLS.get(kind),
+        _READY.get(decode, NoneType),
     )
 
 
@@ -324,6 +331,9 @@ def _sqlite_number(value: Any) -> Any:
     found = leading_number(value)
     return float(found) if isinstance(found, Decimal) else found
 
+
+#: What these decoders give back as it came.
+_READY: dict[Convert, type] = {text: str, number: int, _bytes: bytes}
 
 #: Values in a where clause. The original makes an object of a text there, and so compares with its JSON.
 _QUERY: dict[str, dict[str, Convert]] = {

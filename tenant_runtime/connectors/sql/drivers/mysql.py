@@ -5,14 +5,18 @@ What a client may see of an error is what the original's ``set-http-code`` lets 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pymysql
+from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import CLIENT, CR, ER
+from pymysql.protocol import MysqlPacket
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
 from tenant_runtime.connectors.sql.driver import MAKE_TABLES, has_unread, unavailable
 from tenant_runtime.connectors.sql.drivers import surrogates
+from tenant_runtime.connectors.sql.drivers.mysql_rows import ERROR, Result
 from tenant_runtime.connectors.sql.settings import Target
 
 #: MySQL's error names by number, for ``code``: ER_DUP_ENTRY, ER_NO_SUCH_TABLE, …
@@ -56,13 +60,25 @@ _MYSQL_STATUS = {
 
 
 class _Connection(pymysql.connections.Connection):
-    """PyMySQL's connection with its handshake limited (its own limit ends with TCP's), and old emoji read."""
+    """PyMySQL's connection with its handshake limited (its own limit ends with TCP's), old emoji read, and
+    its own quick way with results.
+    """
+
+    # PyMySQL's own, which its published types leave out
+    _next_seq_id: int
+    _read_bytes: Callable[[int], bytes]
+    _force_close: Callable[[], None]
+
+    def __init__(self, **arguments: Any) -> None:
+        self.columns: dict[bytes, Any] = {}  # what ``Result`` remembers of columns
+        super().__init__(**arguments)
 
     def settle(self, query_seconds: float) -> None:
         """After connecting: statements may take longer, texts may hold surrogates."""
         self._read_timeout = self._write_timeout = query_seconds
         if self.encoding == "utf8":
             self.encoding = surrogates.ENCODING
+        self.columns.clear()
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """A text that the column's character set cannot hold is written as the original writes it."""
@@ -72,6 +88,32 @@ class _Connection(pymysql.connections.Connection):
             if error.args[0] not in _WRONG_TEXT or not isinstance(sql, str) or not surrogates.has_wide(sql):
                 raise
             return int(super().query(surrogates.split(sql), unbuffered))
+
+    def payload(self) -> bytes:
+        """The next packet's bytes, put together where it came in parts; the server's error is raised."""
+        data, size = b"", MAX_PACKET_LEN
+        while size == MAX_PACKET_LEN:
+            head = self._read_bytes(4)
+            if head[3] != self._next_seq_id:
+                self._force_close()
+                raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, "a packet is missing")
+            self._next_seq_id = (head[3] + 1) & 0xFF
+            size = head[0] | head[1] << 8 | head[2] << 16
+            data += self._read_bytes(size)
+        if data[0] == ERROR:
+            MysqlPacket(data, self.encoding).raise_for_error()
+        return data
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        if unbuffered:
+            return super()._read_query_result(unbuffered)  # type: ignore[misc]
+        self._result = None
+        result = Result(self)
+        result.read()
+        self._result = result
+        if result.server_status is not None:
+            self.server_status = result.server_status
+        return result.affected_rows
 
 
 def connect(target: Target) -> Any:
