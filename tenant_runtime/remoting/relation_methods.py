@@ -93,14 +93,20 @@ def related(ctx: RemotingContext, name: str) -> Any:
     return ctx.instance.relation(name)
 
 
+def undefined_or(found: Any, scope: Any) -> Any:
+    """What was found; ``UNDEFINED`` (204, not 404) when there was nothing to find it by."""
+    return UNDEFINED if found is None and scope.is_unset() else found
+
+
 def belongs_to(relation: Any) -> list[SharedMethod]:
     name = relation.name
     target = relation.model_to.name if relation.model_to is not None else "PersistedModel"
 
     async def get(ctx: RemotingContext) -> Any:
-        found = await related(ctx, name).get(None, bool(ctx.args["refresh"]), ctx.options)
+        scope = related(ctx, name)
+        found = await scope.get(None, bool(ctx.args["refresh"]), ctx.options)
         # An empty key: the original's callback gets no argument at all, and the result stays {}.
-        return {} if found is UNDEFINED else found
+        return {} if found is None and scope.is_unset() else found
 
     return [
         define(
@@ -121,7 +127,8 @@ def has_one(relation: Any) -> list[SharedMethod]:
     name, target, path = relation.name, relation.model_to.name, path_of(relation)
 
     async def get(ctx: RemotingContext) -> Any:
-        return await related(ctx, name).get(None, bool(ctx.args["refresh"]), ctx.options)
+        scope = related(ctx, name)
+        return undefined_or(await scope.get(None, bool(ctx.args["refresh"]), ctx.options), scope)
 
     async def create(ctx: RemotingContext) -> Any:
         return await related(ctx, name).create(ctx.args["data"] or {}, ctx.options)
@@ -182,7 +189,8 @@ def has_many(relation: Any) -> list[SharedMethod]:
     name, target, path = relation.name, relation.model_to.name, path_of(relation)
 
     async def find_by_id(ctx: RemotingContext) -> Any:
-        return await related(ctx, name).find_by_id(ctx.args["fk"], options=ctx.options)
+        scope = related(ctx, name)
+        return undefined_or(await scope.find_by_id(ctx.args["fk"], options=ctx.options), scope)
 
     async def destroy(ctx: RemotingContext) -> Any:
         return await related(ctx, name).destroy(ctx.args["fk"], ctx.options)

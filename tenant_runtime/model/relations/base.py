@@ -127,6 +127,12 @@ class RelationScope:
         """The owner's side of the keys."""
         return self.instance._data.get(self.relation.key_from)
 
+    def is_unset(self) -> bool:
+        """Whether the instance has nothing to find its related objects by. In the original they are
+        ``undefined`` then, where they are ``null`` when nothing was found; for code both are None.
+        """
+        return False
+
     def cached(self) -> Any:
         return self.instance._related.get(self.relation.name, UNDEFINED)
 

@@ -17,7 +17,7 @@ from tenant_runtime.filter.evaluate import predicate
 from tenant_runtime.filter.parse import Filter, merge_query
 from tenant_runtime.filter.patterns import Budget
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import UNDEFINED, to_text
+from tenant_runtime.model.javascript import to_text
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.model.relations.base import Options, Relation, RelationScope
 
@@ -81,10 +81,12 @@ class EmbedsOneScope(EmbeddedScope):
         self.adopt(value)
         return value
 
-    async def get(self, filter: Filter | None = None, refresh: bool = False, options: Options = None) -> Any:
-        """The object, None for null, ``UNDEFINED`` when it was never set."""
-        if self.property not in self.instance._data:
-            return UNDEFINED
+    def is_unset(self) -> bool:
+        return self.property not in self.instance._data
+
+    async def get(
+        self, filter: Filter | None = None, refresh: bool = False, options: Options = None
+    ) -> Instance | None:
         return self.value()
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:

@@ -11,7 +11,7 @@ from typing import Any
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter, merge_query, merge_where
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import UNDEFINED, to_text
+from tenant_runtime.model.javascript import to_text
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.model.names import camelize
 from tenant_runtime.model.relations.base import Options, Relation, RelationScope, refuse_other_key
@@ -75,12 +75,15 @@ class HasManyScope(RelationScope):
         self.forget()
         return await self.relation.target.create(owned, options)
 
+    def is_unset(self) -> bool:
+        return self.key is None
+
     async def find_by_id(self, fk: Any, options: Options = None) -> Any:
-        """404 when it is not one of this instance's; ``UNDEFINED`` for an owner without a key."""
+        """404 when it is not one of this instance's; None for an owner without a key."""
         relation = self.relation
         target = relation.target
         if self.key is None:
-            return UNDEFINED
+            return None
         query = relation.scoped({"where": {target.id_name: fk, relation.key_to: self.key}})
         found = await target.find_one(query, options)
         if found is None:

@@ -18,15 +18,20 @@ from tenant_runtime.model.relations.base import Options, RelationScope, refuse_o
 class BelongsToScope(RelationScope):
     """The owner of the foreign key looks at its target."""
 
-    async def get(self, filter: Filter | None = None, refresh: bool = False, options: Options = None) -> Any:
-        """The target; None when there is none, ``UNDEFINED`` when the foreign key is empty."""
+    def is_unset(self) -> bool:
+        return self.key is None
+
+    async def get(
+        self, filter: Filter | None = None, refresh: bool = False, options: Options = None
+    ) -> Instance | None:
+        """The target; None when there is none or the foreign key is empty."""
         relation = self.relation
         target = self._target()
         cached = self.cached()
         if not refresh and not filter and isinstance(cached, Instance):
             return cached
         if self.key is None:
-            return UNDEFINED
+            return None
         query = relation.scoped({"where": {relation.key_to: self.key}})
         if filter:
             query = merge_query(query, filter)

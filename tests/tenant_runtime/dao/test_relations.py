@@ -8,7 +8,6 @@ import pytest
 
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.model.build import build
-from tenant_runtime.model.javascript import UNDEFINED
 from tenant_runtime.model.registry import Registry
 from tests.tenant_runtime.registries import memory, registry_of
 
@@ -100,7 +99,7 @@ async def test_has_many(registry: Registry) -> None:
 async def test_belongs_to(registry: Registry) -> None:
     book = await registry.Book.create({"title": "x", "authorId": 1})
     assert (await book.relation("author").get())["name"] == "a"
-    assert await (await registry.Book.create({})).relation("author").get() is UNDEFINED
+    assert await (await registry.Book.create({})).relation("author").get() is None
     dangling = await registry.Book.create({"authorId": 99})
     assert await dangling.relation("author").get() is None
 
@@ -144,7 +143,7 @@ async def test_has_and_belongs_to_many(registry: Registry) -> None:
 
 async def test_embeds_one(registry: Registry) -> None:
     address = (await author(registry)).relation("address")
-    assert await address.get() is UNDEFINED
+    assert await address.get() is None
     assert await status_of(address.create({})) == 422
     await address.create({"text": "home"})
     assert (await author(registry)).to_json()["label"] == {"text": "home"}
