@@ -38,7 +38,7 @@ class Paths:
 
     def tenant_socket(self, tenant_id: str) -> Path:
         """A tenant's socket; its name is shortened to a hash where the path would be too long to bind."""
-        path = self.sockets / f"{tenant_id}.sock"
+        path = self.run.joinpath("tenants", f"{tenant_id}.sock")
         if len(bytes(path)) <= MAX_SOCKET_PATH_BYTES:
             return path
         return self.sockets / (hashlib.blake2s(tenant_id.encode(), digest_size=8).hexdigest() + ".sock")

@@ -21,6 +21,9 @@ ASLEEP = "asleep"
 #: A tenant in one of these is about to serve, or may be: requests wait for it.
 PENDING = frozenset({"activating", "auto-restart", "deactivating", ASLEEP})
 
+#: Of a tenant that sets none; one for all of them.
+NO_LIMITS = TenantLimits()
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -119,12 +122,21 @@ def first_segment(target: bytes) -> bytes:
 
 
 def route_to_json(route: Route) -> dict[str, Any]:
-    """As it stands in the feed."""
-    return asdict(route)
+    """As it stands in the feed; limits that are the defaults are left out: most tenants have no others."""
+    return {
+        "id": route.id,
+        "socket": route.socket,
+        "generation": route.generation,
+        "state": route.state,
+        "hosts": route.hosts,
+        "reason": route.reason,
+        "limits": {} if route.limits == NO_LIMITS else asdict(route.limits),
+    }
 
 
 def route_from_json(document: dict[str, Any]) -> Route:
     """The inverse. Raises KeyError or TypeError for what is not a route."""
+    limits = document.get("limits")
     return Route(
         id=document["id"],
         socket=document["socket"],
@@ -132,7 +144,7 @@ def route_from_json(document: dict[str, Any]) -> Route:
         state=document.get("state", ACTIVE),
         hosts=tuple(document.get("hosts") or ()),
         reason=document.get("reason") or "",
-        limits=TenantLimits.from_json(document.get("limits") or {}),
+        limits=TenantLimits.from_json(limits) if limits else NO_LIMITS,
     )
 
 

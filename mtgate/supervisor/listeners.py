@@ -33,7 +33,6 @@ def bind(path: Path, uid: int | None, gid: int | None, mode: int = 0o660) -> soc
     """
     name = str(path)
     _check_free(name)
-    # strings, not Path: a daemon binds thousands of these at its start
     temporary = os.path.join(os.path.dirname(name), f".{os.path.basename(name)[:60]}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
@@ -49,6 +48,34 @@ def bind(path: Path, uid: int | None, gid: int | None, mode: int = 0o660) -> soc
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+    return listener
+
+
+def bind_own(name: str, uid: int | None, gid: int | None, mode: int = 0o660) -> socket.socket:
+    """A listening Unix socket in a folder that only the daemon of this root writes to, and it holds the lock.
+
+    A socket that is there can only be left over from a daemon that has died: it makes room without being
+    asked, and ours needs no temporary name. Until it is given away nobody but us may connect. Anything else
+    than a socket is PathTaken. Thousands of these are bound at a start: names are strings.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(name).st_mode):
+            raise PathTaken(f"{name} exists and is not a socket; move it away")
+        os.unlink(name)
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    previous = os.umask(0o777 & ~mode)
+    try:
+        listener.bind(name)
+        if uid is not None and gid is not None:
+            os.chown(name, uid, gid, follow_symlinks=False)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(previous)
     return listener
 
 

@@ -57,6 +57,9 @@ class ProxyRoutes:
                 tenant.last_active = now
 
 
+_LIMITS = tuple(field.name for field in fields(TenantLimits))
+
+
 def route(tenant: Tenant) -> Route:
     """What a proxy must know of one tenant."""
     limits = tenant.config.limits
@@ -67,7 +70,7 @@ def route(tenant: Tenant) -> Route:
         state=tenant.state.value,
         hosts=tuple(tenant.config.hosts),
         reason=tenant.reason or "",
-        limits=TenantLimits(**{field.name: getattr(limits, field.name) for field in fields(TenantLimits)}),
+        limits=TenantLimits(**{name: getattr(limits, name) for name in _LIMITS}),
     )
 
 

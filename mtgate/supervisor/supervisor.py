@@ -7,12 +7,15 @@ done.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import trio
@@ -24,7 +27,7 @@ from mtgate.supervisor import crash_point, reconcile
 from mtgate.supervisor.desired import Wanted
 from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.journal import Journal
-from mtgate.supervisor.listeners import PathTaken, bind
+from mtgate.supervisor.listeners import PathTaken, bind_own
 from mtgate.supervisor.services import Services
 from mtgate.supervisor.status import tenant_status
 from mtgate.supervisor.tenant import Tenant
@@ -122,7 +125,7 @@ class Supervisor:
                 id=tenant.id,
                 prefix=f"/{tenant.id}",
                 hosts=list(tenant.config.hosts),
-                socket=str(self._paths.tenant_socket(tenant.id)),
+                socket=tenant.socket_path,
                 state=tenant.state.value,
                 generation=tenant.serving_generation,
             )
@@ -160,7 +163,8 @@ class Supervisor:
         self._paths.sockets.mkdir(parents=True, exist_ok=True, mode=0o755)
         await trio.to_thread.run_sync(sweep, self._paths.tenants)
         await self._finish_removals()
-        await self._scan()
+        with _uncollected():
+            await self._scan()
         for tenant_id, record in self._records.items():  # removed meanwhile
             logger.warning("tenant %s is gone, its workers end", tenant_id)
             for worker in record.workers:
@@ -253,17 +257,17 @@ class Supervisor:
         while wanted.uid is None and self._isolation.uid_base is not None:
             desired.next_uid += 1  # never reused: files of a removed tenant must not become another's
             wanted.uid = self._isolation.next_uid(desired.next_uid)
-        directory = self._paths.tenant_dir(tenant_id)
+        path = str(self._paths.tenant_socket(tenant_id))
         record = self._records.get(tenant_id)
         try:
             listener = (
                 socket.socket(fileno=record.listener)
                 if record
-                else bind(self._paths.tenant_socket(tenant_id), wanted.uid, self._isolation.uid_base)
+                else bind_own(path, wanted.uid, self._isolation.uid_base)
             )
         except (OSError, PathTaken) as error:
             raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
-        tenant = Tenant(tenant_id, directory, listener, wanted, self._services)
+        tenant = Tenant(tenant_id, path, listener, wanted, self._services)
         self._tenants[tenant_id] = tenant
         desired.tenants[tenant_id] = wanted
         crash_point.passing("add.after-socket")
@@ -274,7 +278,7 @@ class Supervisor:
         del self._tenants[tenant.id]
         self._services.sleepers.remove(tenant.listener)
         self._services.routes.forget(tenant.id)
-        self._paths.tenant_socket(tenant.id).unlink(missing_ok=True)
+        Path(tenant.socket_path).unlink(missing_ok=True)
         tenant.listener.close()
         tenant.journal.close()
 
@@ -338,8 +342,9 @@ class Supervisor:
             settled = [name for name in difference.appeared if await self._settled(name, settled_seconds)]
             if len(settled) < len(difference.appeared):
                 self._scanned_mtime = -1  # look again
+            unknown = [name for name in settled if name not in records or records[name].uid is None]
             appeared = [self._appeared(tenant_id) for tenant_id in settled]
-            if settled or difference.vanished:
+            if unknown or difference.vanished:
                 await self._services.desired.commit()
         for tenant in appeared:
             if tenant is not None:
@@ -429,3 +434,13 @@ class Supervisor:
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Where thousands of records are made that stay: looking through them for garbage finds none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

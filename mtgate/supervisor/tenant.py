@@ -13,7 +13,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import trio
 
@@ -33,6 +32,7 @@ from mtgate.supervisor.unit import Action, Event, State, decide
 from mtgate.supervisor.worker import Worker
 from mtgate.supervisor.workforce import Workforce
 from mtgate.tenantdir.complaint import InvalidFile
+from mtgate.tenantdir.files import read_small
 from mtgate.tenantdir.schema import read_tenant_json
 
 logger = logging.getLogger(__name__)
@@ -67,10 +67,11 @@ class Tenant:
     )
 
     def __init__(
-        self, tenant_id: str, directory: Path, listener: socket.socket, wanted: Wanted, services: Services
+        self, tenant_id: str, path: str, listener: socket.socket, wanted: Wanted, services: Services
     ) -> None:
         self.id = tenant_id
-        self.directory = directory
+        self.directory = directory = services.paths.tenant_dir(tenant_id)
+        self.socket_path = path
         self.wanted = wanted
         self.config = services.defaults
         self.state = State.INACTIVE
@@ -88,8 +89,7 @@ class Tenant:
         self._scope: trio.CancelScope | None = None
         self._halts = 0
         self._timer: trio.CancelScope | None = None
-        self.socket_path = str(services.paths.tenant_socket(tenant_id))
-        self._care = Caretaker(self, services.nursery, self.socket_path, directory)
+        self._care = Caretaker(self, services.nursery, path, directory)
         self.workforce = Workforce(
             tenant_id, directory, listener, services, lambda: self.journal, self._worker_ended
         )
@@ -145,8 +145,7 @@ class Tenant:
         """Reads tenant.json anew; InvalidConfiguration leaves the settings that were in force."""
         path = f"{self.directory}/tenant.json"
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
+            text = read_small(path)
         except FileNotFoundError:
             text = ""
         except (OSError, UnicodeDecodeError) as error:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from mtgate.tenantdir.files import (
+    SMALL_BYTES,
     WORK_PREFIX,
     Folder,
     UnsafePath,
     copy_tree,
     last_change,
     new_folder,
+    read_small,
     remove_tree,
     sweep,
 )
@@ -127,3 +129,15 @@ def test_the_last_change_is_the_deepest(tmp_path: Path) -> None:
     os.utime(tmp_path / "a/b/c", (1, 1))  # as cp -p does
     assert last_change(tmp_path) >= before > 1
     assert last_change(tmp_path / "none") == 0
+
+
+def test_a_small_file_is_read_and_what_would_block_or_lead_away_is_not(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "long").open("wb") as long:
+        long.truncate(SMALL_BYTES + 1)
+    assert read_small(f"{tmp_path}/file") == "{}"
+    for name in ("link", "pipe", "long", "."):
+        with pytest.raises(OSError, match=r"regular|symbolic"):
+            read_small(f"{tmp_path}/{name}")
