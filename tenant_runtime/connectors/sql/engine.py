@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ from tenant_runtime.connectors.sql.compile import Compiler, Statement
 from tenant_runtime.connectors.sql.driver import driver, unavailable
 from tenant_runtime.connectors.sql.raw import placeholders, plain_row
 from tenant_runtime.connectors.sql.settings import target
-from tenant_runtime.connectors.sql.tables import Mapping, map_model
+from tenant_runtime.connectors.sql.tables import Mapping, Mappings, map_model
 from tenant_runtime.connectors.sql.values import zone_of
 from tenant_runtime.filter.query import EVERYTHING, Compare, Query, Where
 from tenant_runtime.model.definition import ModelDefinition
@@ -101,11 +102,11 @@ class SqlConnector:
             null_is_missing=True,
             upsert_checks_whole=True,
         )
-        self.mappings: dict[str, Mapping] = {}
         given = settings.get("schema") or settings.get("schemaName") or "public"
         self.default_schema = str(given) if self.name == "postgresql" else None
         legacy = settings.get("legacyUtcDateProcessing", True)
-        self._zone = zone_of("Z" if legacy else str(settings.get("timezone") or "local"))
+        zone = zone_of("Z" if legacy else str(settings.get("timezone") or "local"))
+        self.mappings = Mappings(partial(map_model, self.name, schema=self.default_schema, zone=zone))
         ordered = not settings.get("disableDefaultSort") and settings.get("defaultIdSort") is not False
         self._compiler = Compiler(self.name, default_order=ordered)
         self._pool = self._make_pool()
@@ -209,7 +210,7 @@ class SqlConnector:
     # ---- Connector ------------------------------------------------------------------------------------
 
     def define(self, model: ModelDefinition) -> None:
-        self.mappings[model.name] = map_model(self.name, model, schema=self.default_schema, zone=self._zone)
+        self.mappings.define(model)
         self._compiler.forget()
 
     def connect(self) -> None:
@@ -324,10 +325,9 @@ class SqlConnector:
         return schema.definitions(self)
 
     def _mapping(self, model: str) -> Mapping:
-        found = self.mappings.get(model)
-        if found is None:
+        if model not in self.mappings:
             raise ConnectorError(f'Model {model} is not attached to data source "{self.data_source}"')
-        return found
+        return self.mappings[model]
 
 
 def _row_count(cursor: Any) -> int:

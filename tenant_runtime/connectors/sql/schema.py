@@ -55,7 +55,7 @@ def _tables(connector: SqlConnector) -> diff.Actual:
 
 def _chosen(connector: SqlConnector, models: Collection[str] | None) -> dict[str, Mapping]:
     if models is None:
-        return connector.mappings
+        return dict(connector.mappings)
     unknown = [name for name in models if name not in connector.mappings]
     if unknown:
         raise QueryRefused(f"Cannot migrate models not attached to this datasource: {' '.join(unknown)}")

@@ -6,6 +6,8 @@ travel. Column names and types are the original's (``columns``). Must not know: 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
@@ -59,6 +61,37 @@ class Mapping:
 
     def property(self, name: str) -> Property:
         return self.model.properties[name]
+
+
+class Mappings(AbstractMapping[str, Mapping]):
+    """A data source's mappings by model name, each made when it is first asked for.
+
+    Most apps' requests never come to most of the built-in models: their tables would cost every boot time and
+    memory. Two threads that ask at once may both make one; the first is kept.
+    """
+
+    def __init__(self, make: Callable[[ModelDefinition], Mapping]) -> None:
+        self._make = make
+        self._models: dict[str, ModelDefinition] = {}
+        self._made: dict[str, Mapping] = {}
+
+    def define(self, model: ModelDefinition) -> None:
+        """The model as it is from now on; what was made of an earlier definition is forgotten."""
+        self._models[model.name] = model
+        self._made.pop(model.name, None)
+
+    def __getitem__(self, name: str) -> Mapping:
+        made = self._made.get(name)
+        return made if made is not None else self._made.setdefault(name, self._make(self._models[name]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._models
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
 
 
 def map_model(
