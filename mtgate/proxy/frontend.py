@@ -49,6 +49,11 @@ class Own:
     retry_after_seconds: float = 0.0
 
 
+#: A client that has just connected is about to ask: the end of a process, or a shortage of connections, must
+#: not close on it. A kept connection may be closed between requests (RFC 9112 9.5), its client asks again.
+FIRST_REQUEST_SECONDS = 1.0
+
+
 class ClientConnection:
     """Owns the socket."""
 
@@ -70,6 +75,7 @@ class ClientConnection:
         self._incoming = self._incoming_from(self._stream)
         self._shortcut: Shortcut | None = None
         self._requests = 0
+        self._accepted = gateway.poller.now
         self._entry: tuple[RequestHead, Exchange, Tenant | None, float] | None = None
         self.idle = True
 
@@ -81,11 +87,19 @@ class ClientConnection:
         scheme = b"https" if self._tls else b"http"
         return Asker(address.encode("ascii", "replace"), scheme, self._gateway.trusts(address))
 
-    def close_if_idle(self) -> None:
-        """Unless a request, or the beginning of one, has already arrived."""
+    def close_if_idle(self) -> bool:
+        """Unless a request, or the beginning of one, has already arrived, or the first is on its way.
+
+        True when it was closed.
+        """
         busy = not self.idle or (self._shortcut is not None and self._shortcut.busy)
-        if not busy and not self._incoming.buffer and not self._socket.has_pending_bytes():
-            self.abandon()
+        fresh = self._requests + self._served == 0
+        if fresh and self._gateway.poller.now < self._accepted + FIRST_REQUEST_SECONDS:
+            return False
+        if busy or self._incoming.buffer or self._socket.has_pending_bytes():
+            return False
+        self.abandon()
+        return True
 
     def abandon(self) -> None:
         """Closes it at once."""

@@ -143,11 +143,7 @@ class Proxy:
 
     def _make_room(self) -> bool:
         """Too many connections: one that waits for its next request goes, rather than the new one."""
-        for connection in self._connections:
-            if connection.idle:
-                connection.close_if_idle()
-                return True
-        return False
+        return any(connection.close_if_idle() for connection in self._connections)
 
     async def _serve(self, connection: ClientConnection) -> None:
         try:
