@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _foreground(settings: Settings, flags: Flags, activated: dict[str, int]) -> int:
+def _foreground(settings: Settings, flags: Flags, activated: activation.Given) -> int:
     try:
         trio.run(daemon.run, settings, lambda: load(flags, os.environ, os.geteuid()), activated)
     except daemon.AlreadyRunning as error:

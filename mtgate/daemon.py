@@ -21,12 +21,20 @@ from pathlib import Path
 
 import trio
 
-from mtgate import log, notify_socket
+from mtgate import log, notify, notify_socket
+from mtgate.activation import Given
 from mtgate.control.roles import group_id
 from mtgate.control.server import control_server
 from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
 from mtgate.sandbox import layers
+from mtgate.service_manager import (
+    DescriptorStore,
+    feed_watchdog,
+    public_name,
+    tell_status,
+    watchdog_seconds,
+)
 from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
 from mtgate.supervisor import handover, orphans
 from mtgate.supervisor.cgroups import Cgroups
@@ -64,11 +72,11 @@ class TooWeak(Exception):
 async def run(
     settings: Settings,
     reload: Callable[[], Settings] | None = None,
-    activated: dict[str, int] | None = None,
+    given: Given | None = None,
 ) -> None:
     """Until TERM or INT. AlreadyRunning, StateUnreadable, TooWeak and OSError (address in use) come before
-    anything starts. `reload` reads the settings anew, for HUP; `activated` are public sockets that
-    systemd has bound, by address."""
+    anything starts. `reload` reads the settings anew, for HUP; `given` are sockets that
+    systemd has bound or kept."""
     log.set_up(settings.log.level, settings.log.format)
     left = handover.receive(os.environ)
     # signals that come while the daemon starts wait until it has
@@ -78,9 +86,11 @@ async def run(
         isolation = find_isolation(settings)
         raise_descriptor_limit()
         become_subreaper()
-        sockets = await Sockets.open(settings, left, activated or {})
+        given = given or Given()
+        store = DescriptorStore.find(os.environ, given.stored)
+        sockets = await Sockets.open(settings, left, given.public, store)
         try:
-            await _run(Daemon(settings, desired, isolation, sockets, lock, reload), left, signals)
+            await _run(Daemon(settings, desired, isolation, sockets, store, lock, reload), left, signals)
         finally:
             sockets.close()
 
@@ -93,6 +103,7 @@ class Daemon:
     desired: DesiredState
     isolation: Isolation
     sockets: Sockets
+    store: DescriptorStore
     lock: int
     reload: Callable[[], Settings] | None
 
@@ -107,6 +118,9 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
         nursery.start_soon(daemon.desired.write_soon_forever)
         nursery.start_soon(services.sleepers.watch)
         nursery.start_soon(zygote.run)
+        watchdog = watchdog_seconds(os.environ, os.getpid())
+        if watchdog is not None:
+            nursery.start_soon(feed_watchdog, watchdog)
         adopt = settings.supervisor.orphans == "adopt"
         tenants = left.tenants if left else orphans.take(services.launcher.records, adopt=adopt)
         await supervisor.take_up_all(tenants)
@@ -116,7 +130,8 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
         if settings.supervisor.watch_tenants:
             nursery.start_soon(supervisor.scan_forever)
         write_holder(daemon.lock)
-        notify_socket.tell("READY=1")
+        notify_socket.tell(notify.READY)
+        nursery.start_soon(tell_status, lambda: services.events.serial, supervisor.summary)
         addresses = ", ".join(settings.server.listen)
         logger.info("ready, pid %d, %d tenants, on %s", os.getpid(), len(supervisor.tenants()), addresses)
         await _obey(daemon, supervisor, feed, signals)
@@ -208,6 +223,7 @@ def _assemble(
         routes=routes,
         starts=trio.CapacityLimiter(settings.supervisor.max_parallel_starts or max(2, os.cpu_count() or 2)),
         nursery=nursery,
+        store=daemon.store,
     )
     return Supervisor(services, known), feed, services
 
@@ -301,15 +317,22 @@ class Sockets:
         self.control = control
 
     @classmethod
-    async def open(cls, settings: Settings, left: Handover | None, activated: dict[str, int]) -> Sockets:
+    async def open(
+        cls, settings: Settings, left: Handover | None, activated: dict[str, int], store: DescriptorStore
+    ) -> Sockets:
         """Those that the program before us or systemd left, and new ones for the other addresses."""
         inherited = activated if left is None else left.public
         public = {}
         for address in settings.server.addresses:
             number = inherited.pop(str(address), None)
-            public[str(address)] = (
-                (await open_listener(address)) if number is None else socket.socket(fileno=number)
-            )
+            if number is None:
+                number = store.take(public_name(str(address)))
+            if number is None:
+                public[str(address)] = await open_listener(address)
+                store.keep(public_name(str(address)), public[str(address)].fileno())
+            else:
+                public[str(address)] = socket.socket(fileno=number)
+                public[str(address)].setblocking(False)
         for number in inherited.values():
             os.close(number)
         control = (

@@ -13,19 +13,31 @@ from pathlib import Path
 VARIABLE = "NOTIFY_SOCKET"
 
 
-def tell(text: str) -> None:
-    """Send assignments, such as ``READY=1``, to ``$NOTIFY_SOCKET``; nothing happens when nobody listens."""
+#: A service manager that does not read for so long is not waited for.
+SEND_SECONDS = 0.2
+
+
+def tell(text: str, descriptor: int | None = None) -> bool:
+    """Send assignments, such as ``READY=1``, to ``$NOTIFY_SOCKET``; false when nobody listens.
+
+    A descriptor goes along with them (``FDSTORE=1``).
+    """
     address = os.environ.get(VARIABLE)
     if not address:
-        return
+        return False
     # a name starting with @ is in the abstract namespace, written with a zero byte
     target = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.setblocking(False)
+        sender.settimeout(SEND_SECONDS)
         try:
-            sender.sendto(text.encode(), target)
+            sender.connect(target)
+            if descriptor is None:
+                sender.send(text.encode())
+            else:
+                socket.send_fds(sender, [text.encode()], [descriptor])
         except OSError:
-            return  # who started us has gone; that is no reason to fail
+            return False  # who started us has gone; that is no reason to fail
+        return True
 
 
 def listen(path: Path) -> socket.socket:

@@ -21,6 +21,11 @@ class Events:
         self._serial = 0
         self._listeners: set[trio.MemorySendChannel[Event]] = set()
 
+    @property
+    def serial(self) -> int:
+        """Of the last change."""
+        return self._serial
+
     def tell(
         self,
         kind: str,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
 from mtgate.paths import Paths
+from mtgate.service_manager import DescriptorStore
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
 from mtgate.supervisor.history import History
@@ -32,3 +33,4 @@ class Services:
     routes: Routes
     starts: trio.CapacityLimiter
     nursery: trio.Nursery
+    store: DescriptorStore = field(default_factory=DescriptorStore)

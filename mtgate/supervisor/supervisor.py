@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ import trio
 from mtgate.control.schema import Event as EventBody
 from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResult
 from mtgate.errors import GateError, ShuttingDown, UnknownTenant
+from mtgate.service_manager import tenant_name
 from mtgate.supervisor import crash_point, reconcile
 from mtgate.supervisor.desired import Wanted
 from mtgate.supervisor.handover import TenantRecord
@@ -118,6 +120,12 @@ class Supervisor:
         """Of all, by id."""
         return [tenant_status(tenant) for _, tenant in sorted(self._tenants.items())]
 
+    def summary(self) -> str:
+        """How many there are of each state, in one line."""
+        states = Counter(tenant.state.value for tenant in self._tenants.values())
+        counts = [f"{count} {state}" for state, count in sorted(states.items())]
+        return ", ".join([f"{len(self._tenants)} tenants", *counts])
+
     def routes(self) -> list[Route]:
         """Where the gateway sends what."""
         return [
@@ -165,6 +173,7 @@ class Supervisor:
         await self._finish_removals()
         with _uncollected():
             await self._scan()
+        self._services.store.drop_rest()
         for tenant_id, record in self._records.items():  # removed meanwhile
             logger.warning("tenant %s is gone, its workers end", tenant_id)
             for worker in record.workers:
@@ -260,11 +269,7 @@ class Supervisor:
         path = str(self._paths.tenant_socket(tenant_id))
         record = self._records.get(tenant_id)
         try:
-            listener = (
-                socket.socket(fileno=record.listener)
-                if record
-                else bind_own(path, wanted.uid, self._isolation.uid_base)
-            )
+            listener = self._listener(tenant_id, path, wanted.uid, record)
         except (OSError, PathTaken) as error:
             raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
         tenant = Tenant(tenant_id, path, listener, wanted, self._services)
@@ -273,11 +278,32 @@ class Supervisor:
         crash_point.passing("add.after-socket")
         return tenant
 
+    def _listener(
+        self, tenant_id: str, path: str, uid: int | None, record: TenantRecord | None
+    ) -> socket.socket:
+        """The one handed over, or kept by the service manager while its path is there, or a new one."""
+        store, name = self._services.store, tenant_name(tenant_id)
+        if record is not None:
+            store.leave(name)
+            return socket.socket(fileno=record.listener)
+        number = store.take(name)
+        if number is not None:
+            kept = socket.socket(fileno=number)
+            kept.setblocking(False)
+            if kept.getsockname() == path and os.path.exists(path):
+                return kept
+            kept.close()
+            store.drop(name)
+        listener = bind_own(path, uid, self._isolation.uid_base)
+        store.keep(name, listener.fileno())
+        return listener
+
     def _unmake(self, tenant: Tenant) -> None:
         """Takes back `_make`, but for the record in the desired state."""
         del self._tenants[tenant.id]
         self._services.sleepers.remove(tenant.listener)
         self._services.routes.forget(tenant.id)
+        self._services.store.drop(tenant_name(tenant.id))
         Path(tenant.socket_path).unlink(missing_ok=True)
         tenant.listener.close()
         tenant.journal.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mtgate import notify_socket
 from tests.end_to_end.harness import ROOT, Gateway, alive, wait_for
 
 
@@ -86,6 +88,64 @@ def test_socket_activation(own_gateway: Gateway) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+
+
+def test_descriptor_store(own_gateway: Gateway, tmp_path: Path) -> None:
+    """As systemd does it: the daemon is killed with all that is its, and what waits is served by the next."""
+    give = "import os, sys; numbers = sys.argv[1].split(','); os.environ['LISTEN_PID'] = str(os.getpid()); "
+    give += "[os.dup2(int(number), 3 + index) for index, number in enumerate(numbers) if number]; "
+    give += "os.execv(sys.executable, [sys.executable, '-m', 'mtgate.cli', *sys.argv[2:]])"
+    kept: dict[str, int] = {}
+    heard: list[str] = []
+
+    def start(manager: socket.socket) -> subprocess.Popen[bytes]:
+        spare = [fcntl.fcntl(number, fcntl.F_DUPFD, 100) for number in kept.values()]
+        words = ["--foreground", "--root", str(own_gateway.root)]
+        words += ["--listen", f"127.0.0.1:{own_gateway.port}"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", give, ",".join(map(str, spare)), *words],
+            env={
+                **own_gateway.environ,
+                "NOTIFY_SOCKET": manager.getsockname(),
+                "FDSTORE": "10",
+                "WATCHDOG_USEC": "400000",
+                "LISTEN_FDS": str(len(kept)),
+                "LISTEN_FDNAMES": ":".join(kept),
+            },
+            pass_fds=spare,
+        )
+        for number in spare:
+            os.close(number)
+        return process
+
+    def hear(manager: socket.socket, wanted: str) -> None:
+        while not any(wanted in words for words in heard):
+            words, numbers, _, _ = socket.recv_fds(manager, 4096, 4)
+            heard.append(words.decode())
+            if numbers:
+                kept[heard[-1].partition("FDNAME=")[2]] = numbers[0]
+
+    with notify_socket.listen(tmp_path / "notify") as manager:
+        manager.settimeout(60)
+        process = start(manager)
+        hear(manager, "READY=1")
+        own_gateway.ctl("add", "foo", "--no-start")
+        hear(manager, "FDNAME=tenant-foo")
+        assert [name.partition("-")[0] for name in kept] == ["public", "tenant"]
+        process.kill()
+        process.wait()
+        heard.clear()
+        with socket.create_connection(("127.0.0.1", own_gateway.port)) as client:  # nobody is there
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            process = start(manager)
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        for words in ("READY=1", "STATUS=1 tenants, 1 inactive", "WATCHDOG=1"):
+            hear(manager, words)
+        assert not any("FDSTORE" in words for words in heard), "both were taken back"
+        process.terminate()
+        assert process.wait(60) == 0
+    for number in kept.values():
+        os.close(number)
 
 
 def test_background(own_gateway: Gateway) -> None:
