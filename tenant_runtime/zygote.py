@@ -46,6 +46,8 @@ PRELOAD = (
     "tenant_runtime.schema",
     "tenant_runtime.check",
 )
+#: What only keeps its place in memory (warm.fillers).
+kept: list[bytes] = []
 #: Stacks of workers' threads: mapped memory counts against the tenant's limit.
 THREAD_STACK_BYTES = 1024 * 1024
 #: Signals that mean nothing to us; their default is the end, or a stop.
@@ -78,7 +80,7 @@ def main() -> None:
 
 def preload() -> list[str]:
     """Imports what workers need, warms it, and freezes the heap so that collections do not unshare it."""
-    problems = []
+    problems: list[str] = []
     for name in PRELOAD:
         try:
             importlib.import_module(name)
@@ -86,7 +88,10 @@ def preload() -> list[str]:
             problems.append(f"{name}: {error}")
     if "tenant_runtime.worker" in sys.modules:
         try:
-            importlib.import_module("tenant_runtime.warm").warm()
+            warm = importlib.import_module("tenant_runtime.warm")
+            warm.warm()
+            gc.collect()
+            kept.extend(warm.fillers())
         except Exception as error:  # the tenants' own boots will show what it is
             problems.append(f"warming: {type(error).__name__}: {error}")
     gc.collect()
