@@ -24,6 +24,8 @@ from mtgate.tenantdir.schema import TenantConfig
 PROBE = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: mtgate\r\nConnection: close\r\n\r\n"
 PROBE_SECONDS = 1.0
 PROBE_PAUSE_SECONDS = 0.02
+#: A program that has said READY takes a waiting connection at once; one that does not is not waited for.
+PROBE_TAKEN_SECONDS = 5.0
 
 
 async def wait_settled(workers: list[Worker], timeout_seconds: float) -> None:
@@ -67,16 +69,28 @@ async def watch_first_accept(worker: Worker, path: Path, listener: socket.socket
 
     The old generation may accept from the same socket, so an answer alone proves nothing: the connection must
     be among the new process's own descriptors, or its children's.
+
+    `worker.unprobed` fires when no probe waits in the socket any more: the kernel keeps one there after we
+    have closed it, and a tenant that went to sleep meanwhile would be woken by it.
     """
-    while not worker.settled.is_set():
-        with trio.move_on_after(PROBE_SECONDS), contextlib.suppress(OSError):
-            async with await trio.open_unix_socket(str(path)) as stream:
-                await stream.send_all(PROBE)
-                while not worker.settled.is_set():
-                    if _has_accepted(worker.process.pid, listener):
-                        worker.became_ready()
-                    await trio.sleep(PROBE_PAUSE_SECONDS)
-        await trio.sleep(PROBE_PAUSE_SECONDS)
+    try:
+        while not worker.settled.is_set():
+            with (
+                trio.move_on_after(PROBE_SECONDS) as limit,
+                contextlib.suppress(OSError, trio.BrokenResourceError),
+            ):
+                async with await trio.open_unix_socket(str(path)) as stream:
+                    await stream.send_all(PROBE)
+                    while not worker.settled.is_set():
+                        if _has_accepted(worker.process.pid, listener):
+                            worker.became_ready()
+                        await trio.sleep(PROBE_PAUSE_SECONDS)
+                    limit.deadline = trio.current_time() + PROBE_TAKEN_SECONDS
+                    if worker.ready:
+                        await stream.receive_some(1)  # an answer or its end: it was taken out
+            await trio.sleep(PROBE_PAUSE_SECONDS)
+    finally:
+        worker.unprobed.set()
 
 
 def _has_accepted(pid: int, listener: socket.socket) -> bool:

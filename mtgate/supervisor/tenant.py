@@ -430,6 +430,9 @@ class Tenant:
         self.wanted.asleep = then is State.ASLEEP
         self._care.end()
         workers = self.workers
+        if then is State.ASLEEP:
+            for worker in workers:
+                await worker.unprobed.wait()  # else our own probe, left in the socket, would wake it
         self.workforce.withdraw(workers)
         self._enter(State.DEACTIVATING)
         with trio.CancelScope(shield=True):

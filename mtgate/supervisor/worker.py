@@ -27,7 +27,8 @@ LAST_WORDS_SECONDS = 0.2
 
 
 class Worker:
-    """A running worker. `settled` fires when it is ready or has ended, `not_accepting` when it takes no more.
+    """A running worker. `settled` fires when it is ready or has ended, `not_accepting` when it takes no more,
+    `unprobed` when no probe of ours waits for it.
 
     `lifeline` is the daemon's end of the pair, or the NOTIFY_SOCKET of a tenant's own program, which only
     speaks (`listens` is false). `commanded`: it is to end; `blame`: why the supervisor ended it unasked.
@@ -48,6 +49,7 @@ class Worker:
         self.process = process
         self.settled = trio.Event()
         self.not_accepting = trio.Event()
+        self.unprobed = trio.Event()
         self.ended = trio.Event()
         self.commanded = False
         self.blame: Reason | None = None
@@ -82,6 +84,7 @@ class Worker:
             self._hear_last_words()
         self.settled.set()
         self.not_accepting.set()
+        self.unprobed.set()
         self.ended.set()
         return ended
 
@@ -119,6 +122,7 @@ class Worker:
         worker = cls(record.generation, record.number, process, lifeline, outputs, listens=record.listens)
         worker.started_at = datetime.fromisoformat(record.started_at)
         worker.became_ready()
+        worker.unprobed.set()
         return worker
 
     def became_ready(self) -> None:

@@ -98,6 +98,8 @@ class Workforce:
         if not worker.listens:
             path = services.paths.tenant_socket(self._tenant)
             services.nursery.start_soon(watch_first_accept, worker, path, self.listener)
+        else:
+            worker.unprobed.set()
         return worker
 
     async def discard(self, workers: list[Worker]) -> None:

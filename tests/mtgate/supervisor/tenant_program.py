@@ -110,6 +110,8 @@ def main() -> None:
     if "deaf" not in BEHAVIOUR:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     notify("READY=1")
+    if "accepts-late" in BEHAVIOUR:
+        time.sleep(0.5)
     server.serve_forever(0.05)
     print("ends", flush=True)
 

@@ -102,6 +102,16 @@ async def test_never_ready_times_out_and_stop_interrupts_a_start(tmp_path: Path)
         assert state(supervisor, "long") == "inactive"
 
 
+async def test_the_probe_of_a_start_does_not_wake_a_sleeper(tmp_path: Path) -> None:
+    make_tenant(tmp_path, "foo", "accepts-late")  # READY first: the probe still waits in the socket
+    async with supervising(tmp_path) as supervisor:
+        await supervisor.start("foo")
+        await supervisor.sleep("foo")
+        for _ in range(3):  # a connection in the socket is seen at the first look
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert state(supervisor, "foo") == "asleep"
+
+
 async def test_a_sleeper_wakes_with_its_first_connection(tmp_path: Path) -> None:
     make_tenant(tmp_path, "foo", idle_timeout_seconds=0.3)
     async with supervising(tmp_path) as supervisor:
