@@ -109,8 +109,8 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def until(condition: object, seconds: float = 20.0) -> None:
-    """Polls a condition about the outside world, which sends no event."""
+async def until(condition: object, seconds: float = 60.0) -> None:
+    """Polls a condition about the outside world, which sends no event; the limit bounds a hang."""
     assert callable(condition)
     with trio.fail_after(seconds):
         while not condition():
