@@ -285,7 +285,46 @@ def _relation(definition: ModelDefinition, name: str, raw: Any) -> RelationDefin
         raise ConfigurationError(
             f"{kind} relation: {name} requires param `model`", file=definition.source, pointer=pointer
         )
+    if polymorphic:
+        _check_polymorphic(definition, name, kind, raw)
     return RelationDefinition(name, kind, model or None, raw)  # type: ignore[arg-type]
+
+
+#: Members of ``polymorphic`` → one that must, and one that must not be there beside them (juggler
+#: ``datasource.js: validateRelation``).
+_POLYMORPHIC_NEEDS = (("foreignKey", "discriminator"), ("discriminator", "foreignKey"))
+_POLYMORPHIC_EXCLUDES = (("foreignKey", "as"), ("foreignKey", "selector"))
+
+
+def _check_polymorphic(definition: ModelDefinition, name: str, kind: str, raw: Json) -> None:
+    """Refuse settings that contradict each other.
+
+    A belongsTo may keep a ``model``, which the original refuses: so model-config makes AccessToken's own
+    relation polymorphic.
+    """
+
+    def refuse(what: str, member: str) -> None:
+        raise ConfigurationError(
+            f"polymorphic {kind} relation: {name} {what}",
+            file=definition.source,
+            pointer=f"/relations/{name}/{member}",
+        )
+
+    given = raw["polymorphic"]
+    if not isinstance(given, dict):
+        return
+    for present, needed in _POLYMORPHIC_NEEDS:
+        if given.get(present) and not given.get(needed):
+            refuse(
+                f"requires param `polymorphic.{needed}` when param `polymorphic.{present}` is provided",
+                "polymorphic",
+            )
+    for present, excluded in _POLYMORPHIC_EXCLUDES:
+        if given.get(present) and given.get(excluded):
+            refuse(
+                f"does not expect param `polymorphic.{excluded}` beside `foreignKey` and `discriminator`",
+                f"polymorphic/{excluded}",
+            )
 
 
 def _indexes(definition: ModelDefinition) -> Json:

@@ -214,3 +214,30 @@ def test_any_json_is_a_definition_or_a_complaint(source: dict[str, Any]) -> None
         made(**source)
     except ConfigurationError as error:
         assert error.pointer
+
+
+KEYS = {"foreignKey": "imageId", "discriminator": "imageType"}
+
+
+@pytest.mark.parametrize(
+    ("relation", "pointer", "message"),
+    [
+        ({"polymorphic": {"foreignKey": "k"}}, "/polymorphic", "requires param `polymorphic.discriminator`"),
+        ({"polymorphic": {"discriminator": "d"}}, "/polymorphic", "requires param `polymorphic.foreignKey`"),
+        ({"polymorphic": {**KEYS, "as": "s"}}, "/polymorphic/as", "does not expect param `polymorphic.as`"),
+        ({"polymorphic": {**KEYS, "selector": "s"}}, "/polymorphic/selector", "`polymorphic.selector`"),
+    ],
+)
+def test_contradictory_polymorphic_settings_are_refused(
+    relation: dict[str, Any], pointer: str, message: str
+) -> None:
+    """As the original does when it boots."""
+    with pytest.raises(ConfigurationError) as caught:
+        made(relations={"image": {"type": "hasMany", "model": "X", **relation}})
+    assert (caught.value.file, caught.value.pointer) == ("models/m.json", "/relations/image" + pointer)
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("given", [True, "image", {"as": "image"}, {"selector": "image"}, KEYS])
+def test_polymorphic_settings_that_agree(given: Any) -> None:
+    made(relations={"image": {"type": "hasMany", "model": "X", "polymorphic": given}})
