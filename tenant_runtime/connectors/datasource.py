@@ -7,12 +7,15 @@ connector errors into LoopBack's. Must not know: filters, instances, HTTP.
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import trio
 
 from tenant_runtime.connectors.base import (
     Capabilities,
@@ -25,6 +28,8 @@ from tenant_runtime.connectors.base import (
 from tenant_runtime.connectors.pool import ThreadPool
 from tenant_runtime.errors import ConfigurationError, LoopbackError
 from tenant_runtime.model.definition import ModelDefinition
+
+logger = logging.getLogger("tenant_runtime")
 
 _SQL = "tenant_runtime.connectors.sql.engine:SqlConnector"
 
@@ -74,6 +79,7 @@ class TransactionHandle:
         self._data_source = data_source
         self.transaction = transaction
         self.active = True
+        self._watch = trio.CancelScope()
 
     def ensure_active(self) -> None:
         if not self.active:
@@ -81,13 +87,31 @@ class TransactionHandle:
 
     async def commit(self) -> None:
         self.ensure_active()
-        self.active = False
+        self._end()
         await self._data_source.call(self.transaction.commit)
 
     async def rollback(self) -> None:
         self.ensure_active()
-        self.active = False
+        self._end()
         await self._data_source.call(self.transaction.rollback)
+
+    def _end(self) -> None:
+        self.active = False
+        self._watch.cancel()
+
+    async def roll_back_after(self, seconds: float) -> None:
+        """A task of its own: ends a transaction that nobody ended, so that its connection is free again."""
+        with self._watch:
+            await trio.sleep(seconds)
+        if not self.active:
+            return
+        name = self._data_source.name
+        logger.warning('a transaction on the data source "%s" is rolled back: open for %g s', name, seconds)
+        self.active = False
+        try:
+            await self._data_source.call(self.transaction.rollback)
+        except Exception:  # a system task: what leaves it would end the worker
+            logger.exception('the transaction on "%s" could not be rolled back', name)
 
 
 class DataSource:
@@ -158,13 +182,18 @@ class DataSource:
         changes: list[SchemaChange] = await self.run(operation, wanted)
         return changes
 
-    async def begin(self, isolation: str | None = None) -> TransactionHandle:
-        """Begin a transaction; LoopbackError where the store has none."""
+    async def begin(
+        self, isolation: str | None = None, timeout_seconds: float | None = None
+    ) -> TransactionHandle:
+        """Begin a transaction; LoopbackError where the store has none. Rolled back after the timeout."""
         if not self.capabilities.transactions:
             raise LoopbackError(
                 f'The connector "{self.connector.name}" of the data source "{self.name}" has no transactions'
             )
-        return TransactionHandle(self, await self.run("begin", isolation))
+        handle = TransactionHandle(self, await self.run("begin", isolation))
+        if timeout_seconds:
+            trio.lowlevel.spawn_system_task(handle.roll_back_after, timeout_seconds)
+        return handle
 
     @asynccontextmanager
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[TransactionHandle]:

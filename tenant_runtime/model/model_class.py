@@ -306,9 +306,15 @@ class ModelClass(Validatable):
         return await deleting.delete_by_id(self, id, current_options(options))
 
     async def begin_transaction(self, options: Any = None) -> TransactionHandle:
-        """A transaction for ``options["transaction"]``; ``options`` is the isolation level or holds it."""
-        level = options.get("isolationLevel") if isinstance(options, dict) else options
-        return await self.source().begin(level)
+        """A transaction for ``options["transaction"]``. ``options``: the isolation level, or
+        ``{"isolationLevel", "timeout"}``; after ``timeout`` milliseconds it is rolled back.
+        """
+        if not isinstance(options, dict):
+            return await self.source().begin(options)
+        timeout = options.get("timeout")
+        return await self.source().begin(
+            options.get("isolationLevel"), float(timeout) / 1000 if timeout else None
+        )
 
     # Hooks, events, validation, remoting
 
