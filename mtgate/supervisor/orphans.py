@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from mtgate.supervisor.handover import TenantRecord, WorkerRecord
 from mtgate.supervisor.process import start_time
 
 _PIDFD_GETFD = 438
+#: For a killed process to be gone; one that the kernel holds (a dead disk) must not hold us.
+END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def take(records: RunRecords, *, adopt: bool) -> dict[str, TenantRecord]:
         except OSError:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            select.select([pidfd], [], [], END_SECONDS)  # until then its tenant's socket counts as taken
             os.close(pidfd)
             records.remove(record.pid)
             continue
