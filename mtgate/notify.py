@@ -16,6 +16,8 @@ STOP = b"STOP"
 
 #: Environment variable with the number of the lifeline's descriptor.
 LIFELINE_FD = "MTGATE_LIFELINE_FD"
+#: Environment variable with the microseconds within which a beat is expected, sd_watchdog_enabled(3).
+WATCHDOG_USEC = "WATCHDOG_USEC"
 
 #: sysexits(3) EX_CONFIG: the tenant's files are wrong, a retry is of no use.
 EXIT_CONFIGURATION = 78

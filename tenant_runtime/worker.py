@@ -33,6 +33,7 @@ from tenant_runtime.errors import ConfigurationError
 logger = logging.getLogger("tenant_runtime")
 
 LISTENER_FD = 3
+#: The longest time between two beats; a shorter watchdog has them more often, as sd_watchdog_enabled(3) says.
 HEARTBEAT_SECONDS = 5.0
 #: Bound on the last requests after STOP or TERM; the supervisor's own timeout comes before.
 DRAIN_SECONDS = 3600.0
@@ -128,9 +129,11 @@ class Worker:
             nursery.cancel_scope.cancel()
 
     async def heartbeat(self) -> None:
+        limit_seconds = int(os.environ.get(notify.WATCHDOG_USEC, "0")) / 1e6
+        pause = min(HEARTBEAT_SECONDS, limit_seconds / 3 or HEARTBEAT_SECONDS)
         while True:
             self.lifeline.say(notify.WATCHDOG)
-            await trio.sleep(HEARTBEAT_SECONDS)
+            await trio.sleep(pause)
 
     async def obey(self) -> None:
         async for word in self.lifeline.words():

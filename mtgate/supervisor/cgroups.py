@@ -17,6 +17,8 @@ from mtgate.tenantdir.schema import Limits
 CONTROLLERS = ("memory", "pids", "cpu")
 #: The daemon's own group, where ours has controllers: a group that has them may hold no process itself.
 DAEMON = "mtgate-daemon"
+#: Groups of workers that cannot be killed (D state) keep their names.
+_NAMES_TRIED = 100
 _CPU_PERIOD_MICROSECONDS = 100_000
 
 
@@ -48,23 +50,32 @@ class Cgroups:
         return found
 
     def make(self, name: str, limits: Limits) -> Path | None:
-        """A new group with the limits that its controllers can hold."""
+        """A new group with the limits that its controllers can hold.
+
+        Never one that exists: a worker that replaces another has its generation and number too, and must not
+        be killed with it.
+        """
         self.sweep()
         if self.base is None:
             return None
-        group = self.base / name
         try:
-            group.mkdir(exist_ok=True)
+            group = _new_folder(self.base, name)
             for file, value in settings(limits, self.controllers).items():
                 (group / file).write_text(value)
         except OSError:
             return None
         return group
 
-    def existing(self, name: str) -> Path | None:
-        """The group that the program before us made."""
-        group = None if self.base is None else self.base / name
-        return group if group is not None and group.is_dir() else None
+    def holding(self, pid: int) -> Path | None:
+        """The group that the program before us made for that process."""
+        if self.base is None:
+            return None
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+                group = self.base / line.rpartition("/")[2]
+                if line.startswith("0::") and group != self.base and group.is_dir():
+                    return group
+        return None
 
     def remove(self, group: Path | None) -> None:
         """Removes it, now or, while it still empties, a little later."""
@@ -83,6 +94,15 @@ class Cgroups:
             except OSError:
                 left.append(group)
         self._leftover = left
+
+
+def _new_folder(base: Path, name: str) -> Path:
+    for suffix in ("", *(f".{number}" for number in range(1, _NAMES_TRIED))):
+        with contextlib.suppress(FileExistsError):
+            group = base / (name + suffix)
+            group.mkdir()
+            return group
+    raise FileExistsError(str(base / name))
 
 
 def settings(limits: Limits, controllers: frozenset[str]) -> dict[str, str]:

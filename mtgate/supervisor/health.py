@@ -25,7 +25,7 @@ async def watch_heartbeat(
 ) -> None:
     """Reports a worker whose beats have stopped for `limit_seconds` of time in which we were awake ourselves.
 
-    One that has never sent a beat (a program without sd_notify) is not expected to.
+    A program of the tenant's own that has never sent a beat is not expected to.
     """
     pause = min(CHECK_SECONDS, limit_seconds / 4)
     awake = 0.0
@@ -34,7 +34,7 @@ async def watch_heartbeat(
         before = trio.current_time()
         await trio.sleep(pause)
         slept = trio.current_time() - before
-        if worker.last_beat is None or worker.last_beat != beat:
+        if worker.last_beat != beat or (beat is None and not worker.listens):
             beat, awake = worker.last_beat, 0.0
         else:
             awake += slept if slept < pause * SUSPENDED_FACTOR + 1.0 else 0.0

@@ -94,10 +94,9 @@ class Launcher:
             moment = datetime.now(UTC).isoformat()
             self.records.write(RunRecord(order.tenant, pid, began, order.generation, order.number, moment))
 
-    def recall(self, worker: Worker, tenant: str) -> None:
+    def recall(self, worker: Worker) -> None:
         """What the program before us made for a worker that we have taken over."""
-        name = cgroup_name(tenant, worker.generation, worker.number)
-        worker.process.cgroup = self.cgroups.existing(name)
+        worker.process.cgroup = self.cgroups.holding(worker.process.pid)
 
     def forget(self, worker: Worker) -> None:
         """The worker has ended: its record and its group go."""

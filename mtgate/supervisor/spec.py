@@ -45,8 +45,8 @@ def environment(
     own.update(config.env)
     if config.command is None:
         own[notify.LIFELINE_FD] = str(LIFELINE)
-        if config.watchdog_seconds:
-            own["WATCHDOG_USEC"] = str(int(config.watchdog_seconds * 1e6))
+    if config.watchdog_seconds:
+        own[notify.WATCHDOG_USEC] = str(int(config.watchdog_seconds * 1e6))
     return own
 
 

@@ -386,11 +386,15 @@ class Tenant:
         if self._halts:
             raise Conflict(f'tenant "{self.id}" is being stopped', tenant=self.id)
         self.wanted.generation += 1
+        workers = await self._gather(range(count))
+        crash_point.passing("start.after-ready")
+        return workers
+
+    async def _gather(self, numbers: Iterable[int]) -> list[Worker]:
+        """Ready workers of the present generation; a stop interrupts that (Conflict)."""
         with trio.CancelScope() as self._scope:
             try:
-                workers = await self.workforce.gather(self._orders(range(count)))
-                crash_point.passing("start.after-ready")
-                return workers
+                return await self.workforce.gather(self._orders(numbers))
             finally:
                 self._scope = None
         raise Conflict(
@@ -456,7 +460,7 @@ class Tenant:
         taken = {worker.number for worker in self.workers}
         missing = [number for number in range(self.worker_count) if number not in taken]
         if missing:
-            added = await self.workforce.gather(self._orders(missing))
+            added = await self._gather(missing)
             self.workers.extend(added)
             self._care.begin(added, self.config)
         self._enter(State.ACTIVE)
@@ -494,8 +498,8 @@ class Tenant:
             logger.warning("tenant %s: %s of worker %d, replacing it", self.id, reason, worker.process.pid)
             worker.blame = reason
             try:
-                fresh = await self.workforce.gather(self._orders([worker.number]))
-            except GateError as error:
+                fresh = await self._gather([worker.number])
+            except (GateError, OSError) as error:
                 logger.warning("tenant %s: no replacement: %s", self.id, error)
             else:
                 self.restarts += 1

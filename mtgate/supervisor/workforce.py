@@ -145,7 +145,7 @@ class Workforce:
         """The workers that the program before us left."""
         for record in records:
             worker = Worker.from_record(record)
-            self._services.launcher.recall(worker, self._tenant)
+            self._services.launcher.recall(worker)
             self._services.children.own(record.pid)
             (self.serving if record.serves else self.retiring).append(worker)
             self._services.nursery.start_soon(self._attend, worker)

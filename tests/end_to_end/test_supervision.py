@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -105,6 +106,30 @@ def test_a_crash_is_noticed_and_mended(gateway: Gateway, pair: tuple[str, str]) 
     one = gateway.status(foo)
     assert one["restarts"] >= 1
     assert one["last_exit"]["signal"] == "SIGKILL"
+    assert gateway.pids(bar) == other
+
+
+def test_a_worker_that_hangs_is_replaced(gateway: Gateway, pair: tuple[str, str]) -> None:
+    """Idle it beats often enough for a short watchdog; in an endless loop it does not beat at all."""
+    foo, bar = pair
+    (gateway.tenants / foo / "tenant.json").write_text('{"watchdog_seconds": 1}')
+    (gateway.tenants / foo / "boot/loop.py").write_text(
+        "def boot(app):\n"
+        "    async def loop(request):\n"
+        "        while True:\n"
+        "            pass\n\n"
+        '    app.router.post("/loop", loop)\n'
+    )
+    gateway.ctl("restart", foo)
+    [pid], other = gateway.pids(foo), gateway.pids(bar)
+    with ThreadPoolExecutor(1) as pool:
+        looping = pool.submit(gateway.post, f"/{foo}/loop", {})
+        wait_for("the worker is replaced", lambda: gateway.pids(foo) != [pid])
+        assert looping.result().status == 502
+    wait_for("it has ended", lambda: not alive(pid))
+    assert gateway.get(f"/{foo}/").status == 200
+    one = gateway.status(foo)
+    assert (one["last_exit"]["reason"], one["restarts"]) == ("WatchdogTimeout", 1)
     assert gateway.pids(bar) == other
 
 

@@ -7,6 +7,7 @@ What it does is in the file `behaviour` in the tenant's folder, one word a line,
 
 from __future__ import annotations
 
+import ctypes
 import http.server
 import os
 import signal
@@ -35,6 +36,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os._exit(5)
         if self.path == "/spawn":
             self.answer(str(escape()))
+            return
+        if self.path == "/hang":
+            hold_the_interpreter()
+        if self.path == "/health" and "sick" in BEHAVIOUR:
+            self.send_error(500)
             return
         if self.path.startswith("/slow"):
             time.sleep(float(self.path.partition("?")[2]))
@@ -86,6 +92,17 @@ def escape() -> int:
     return int(os.read(reader, 20))
 
 
+def hold_the_interpreter() -> None:
+    """As an extension does that never gives back the interpreter's lock: no thread runs any more."""
+    ctypes.PyDLL(None).sleep(600)
+
+
+def beat() -> None:
+    while True:
+        notify("WATCHDOG=1")
+        time.sleep(0.1)
+
+
 def notify(text: str) -> None:
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
@@ -112,6 +129,10 @@ def main() -> None:
     notify("READY=1")
     if "accepts-late" in BEHAVIOUR:
         time.sleep(0.5)
+    if "beats" in BEHAVIOUR:
+        threading.Thread(target=beat, daemon=True).start()
+    if "never-accepts" in BEHAVIOUR:
+        time.sleep(600)
     server.serve_forever(0.05)
     print("ends", flush=True)
 

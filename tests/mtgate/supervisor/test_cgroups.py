@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ async def test_a_worker_has_its_own_group_and_leaves_none(tmp_path: Path) -> Non
             await supervisor.start("foo")
             pid = supervisor.status("foo").pids[0]
             assert str(pid) in (base / "foo.1.0" / "cgroup.procs").read_text().split()
+            groups = Cgroups(base)
+            assert groups.holding(pid) == base / "foo.1.0"
+            assert groups.holding(os.getpid()) is None
+            beside = groups.make("foo.1.0", Limits())
+            assert beside == base / "foo.1.0.1"
+            groups.remove(beside)
         Cgroups.find(paths_of(tmp_path).run)
         assert [path for path in base.iterdir() if path.is_dir()] == []
     finally:
