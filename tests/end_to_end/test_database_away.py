@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,10 @@ def get(target: Target, path: str) -> Answer:
 
 
 def wait_for(target: Target, path: str, status: int) -> Answer:
-    """Ask until it answers so; each request has its own limits, so this is bounded."""
-    for _ in range(50):
-        answer = get(target, path)
-        if answer.status == status:
-            break
+    """Ask until it answers so. After a failed try the data source lets half a second pass before the next."""
+    deadline = time.monotonic() + 20
+    while (answer := get(target, path)).status != status and time.monotonic() < deadline:
+        pass
     assert answer.status == status
     return answer
 
