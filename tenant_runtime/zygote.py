@@ -129,6 +129,7 @@ def fork_twice(request: dict[str, Any], descriptors: list[int]) -> int:
     reader, writer = os.pipe()
     middle = os.fork()
     if middle == 0:
+        middle = os.getpid()
         try:
             pid = os.fork()
         except OSError:
@@ -136,7 +137,7 @@ def fork_twice(request: dict[str, Any], descriptors: list[int]) -> int:
         if pid == 0:
             os.close(reader)
             os.close(writer)
-            become(request, descriptors)
+            become(request, descriptors, middle)
         os.write(writer, pid.to_bytes(4, "little"))
         os._exit(0)
     os.close(writer)
@@ -148,10 +149,11 @@ def fork_twice(request: dict[str, Any], descriptors: list[int]) -> int:
     return int.from_bytes(data, "little")
 
 
-def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+def become(request: dict[str, Any], descriptors: list[int], middle: int | None = None) -> NoReturn:
     """The rest of the child's life: descriptors, sandbox, then the tenant's program."""
     code = EXIT_SANDBOX
     try:
+        await_parent(request["parent"], middle)
         prepare(request, descriptors)
         if request["argv"]:
             os.execvpe(request["argv"][0], request["argv"], dict(os.environ))
@@ -164,10 +166,19 @@ def become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         _leave(code)
 
 
+def await_parent(daemon: int, middle: int | None) -> None:
+    """Returns as the daemon's child, once the `middle` process of a double fork has ended.
+
+    With the daemon dead we come to somebody else, and nobody is left who would watch over us: exits.
+    """
+    while (parent := os.getppid()) == middle:
+        time.sleep(0)
+    if parent != daemon:
+        os._exit(EXIT_SANDBOX)
+
+
 def prepare(request: dict[str, Any], descriptors: list[int]) -> None:
     """Everything between the fork and the tenant's code, in the order that the kernel's rules dictate."""
-    while os.getppid() != request["parent"]:
-        time.sleep(0)  # the middle process is about to end, then we are the daemon's
     if request["cgroup"]:
         with open(os.path.join(request["cgroup"], "cgroup.procs"), "w") as file:
             file.write("0")
