@@ -33,6 +33,7 @@ PURE = (
     "mtgate.http1.message",
     "mtgate.http1.strict",
     "mtgate.http1.framing",
+    "mtgate.http1.fields",
     "mtgate.http1.heads",
     "mtgate.notify",
     "mtgate.control.schema",

@@ -187,7 +187,7 @@ class Connection:
         self._continue_wanted = False
         if head.has_body:
             self._incoming.begin_body(request_reader(framing.content_length, framing.chunked))
-            self._continue_wanted = head.fields.expects_continue
+            self._continue_wanted = head.expects_continue
             body = Body(framing.content_length, self._receive_body)
         return Request(
             head.method.decode("ascii"),

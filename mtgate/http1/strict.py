@@ -9,6 +9,7 @@ against h11 0.16.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,21 +67,19 @@ METHOD_BYTES = 64
 _NOT_SERVED = (b"CONNECT", b"TRACE")
 LENGTH_DIGITS = 15
 
-_STRAY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STRAY_UNFINISHED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
-_FOLDED = re.compile(rb"\n[ \t]")
 _REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\Z")
-#: What most request lines are: origin form, nothing that has to be looked at twice.
+#: What most request lines are: origin form, nothing that has to be looked at twice. Its groups are method,
+#: target, path, minor version.
 _PLAIN_LINE = re.compile(
-    rb"([-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}) (/[\x21\x22\x24\x26-\x5b\x5d-\x7e]*) HTTP/1\.([01])\Z"
+    rb"([-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}) "
+    rb"((/[\x21\x22\x24\x26-\x3e\x40-\x5b\x5d-\x7e]*)(?:\?[\x21\x22\x24-\x7e]*)?) HTTP/1\.([01])\Z"
 )
 _VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)\Z", re.DOTALL)
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?\Z")
-_SPECIAL = re.compile(
-    rb"\n(content-length|transfer-encoding|host):[ \t]*([^\r\n]*?)[ \t]*(?=\r)", re.IGNORECASE
-)
 _BAD_PATH = re.compile(rb"\\|%(?![0-9A-Fa-f]{2})|%(?:0[0aAdD]|5[cC])")
 _DOT_SEGMENT = re.compile(rb"(?:/|%2[fF])(?:\.|%2[eE]){1,2}(?:;[^/]*)?(?=/|%2[fF]|\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,%d}\Z" % LENGTH_DIGITS)
@@ -91,19 +90,18 @@ def stray_byte(unfinished_head: bytes | bytearray, start: int) -> bool:
     return _STRAY_UNFINISHED.search(unfinished_head, max(start - 1, 0)) is not None
 
 
-def check_bytes(block: bytes, limits: HeadLimits) -> None:
-    """The rules that hold for blocks of both directions: no bare CR, LF or NUL, no folding, limits.
+def plain_line(head: bytes, end: int, limits: HeadLimits) -> tuple[bytes, bytes, bytes] | None:
+    """Method, target and version of the request line that ends there, if it is of the ordinary kind.
 
-    A block begins at the LF of the start line; the start lines have patterns of their own.
+    h11 admits all of these (tests/mtgate/http1/test_agreement.py). None: ask ``check_request_line``.
     """
-    if len(block) > limits.head_bytes:
-        raise Refusal(431, f"the head is longer than {limits.head_bytes} bytes")
-    if _STRAY.search(block, 1):
-        raise Refusal(400, "control character, bare CR or bare LF in the head")
-    if _FOLDED.search(block):
-        raise Refusal(400, "folded line in the head")
-    if block.count(b"\n") - 2 > limits.fields:
-        raise Refusal(431, f"more than {limits.fields} fields")
+    match = _PLAIN_LINE.match(head, 0, end)
+    if match is None or end > limits.line_bytes:
+        return None
+    method, target, path, minor = match.groups()
+    if b"/." in path or method in _NOT_SERVED:
+        return None
+    return method, target, _VERSIONS[minor]
 
 
 def check_request_line(line: bytes, limits: HeadLimits) -> StartLine:
@@ -113,11 +111,6 @@ def check_request_line(line: bytes, limits: HeadLimits) -> StartLine:
     """
     if len(line) > limits.line_bytes:
         raise Refusal(414, f"the request line is longer than {limits.line_bytes} bytes")
-    match = _PLAIN_LINE.match(line)
-    if match is not None:
-        method, target, minor = match.groups()
-        if b"/." not in target and method not in _NOT_SERVED:
-            return StartLine(method, target, _VERSIONS[minor], None)
     match = _REQUEST_LINE.match(line)
     if match is None:
         raise Refusal(400, "malformed request line")
@@ -163,28 +156,43 @@ def check_host(value: bytes) -> None:
         raise Refusal(400, "malformed Host")
 
 
-def check_fields(block: bytes) -> Framing:
-    """Of a field block: each line with its CRLF, beginning at the LF of the start line.
+def cut_field(line: bytes) -> tuple[bytes, bytes]:
+    """One field line without its CRLF → name and value: cut at the first colon, the value without the white
+    space around it (RFC 9112 5.1).
+
+    No control characters, so that there is no bare CR, LF or NUL either, and no folding: that is all there is
+    to cutting it up. Whether name and value are good says h11.
+    """
+    if _CONTROL.search(line):
+        raise Refusal(400, "control character, bare CR or bare LF in the head")
+    if line[:1] in (b" ", b"\t"):
+        raise Refusal(400, "folded line in the head")
+    name, colon, value = line.partition(b":")
+    if not colon:
+        raise Refusal(400, "field without a colon")
+    return name, value.strip(b" \t")
+
+
+def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> Framing:
+    """Of all fields of a block that concern it, names in lower case.
 
     One Host; one Content-Length of 1 to 15 digits; one Transfer-Encoding, exactly ``chunked``; never the
-    last two together (RFC 9112 6.1 allows to repair such a message; we refuse it). Names with a space
-    before the colon do not match here, and h11 refuses them.
+    last two together (RFC 9112 6.1 allows to repair such a message; we refuse it).
     """
     host: bytes | None = None
     length: int | None = None
     chunked = False
-    for name, value in _SPECIAL.findall(block):
-        kind = name.lower()
-        if kind == b"host":
+    for name, value in fields:
+        if name == b"host":
             if host is not None:
                 raise Refusal(400, "more than one Host")
             check_host(value)
             host = value
-        elif kind == b"content-length":
+        elif name == b"content-length":
             if length is not None or not _DIGITS.match(value):
                 raise Refusal(400, "more than one Content-Length, or not a number of at most 15 digits")
             length = int(value)
-        else:
+        elif name == b"transfer-encoding":
             if chunked or value.lower() != b"chunked":
                 raise Refusal(400, "only one Transfer-Encoding, chunked, is understood")
             chunked = True

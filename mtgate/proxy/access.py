@@ -1,6 +1,7 @@
 """A line for each request.
 
-In charge of: the forms of the access log. Must not know: where lines go. Pure: the time is a parameter.
+In charge of: the forms of the access log. Must not know: where lines go. Pure: the time is in the entry. What
+repeats (the second, a client's field block) is rendered once.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from mtgate.http1.fields import Fields
+from mtgate.http1.heads import RequestHead
 
 
-@dataclass(slots=True)
-class Entry:
-    """What is known of one exchange once it is over. Sizes are of bodies, times in seconds."""
+class Entry(NamedTuple):
+    """What is known of one exchange once it is over. ``when`` by the clock on the wall; sizes are of bodies,
+    times in seconds.
+    """
 
-    client: str
-    method: str
-    target: str
-    http_version: str
+    when: float
+    client: bytes
+    head: RequestHead
     tenant: str | None
     status: int
     received_bytes: int
@@ -27,9 +32,7 @@ class Entry:
     upstream_seconds: float | None
     retries: int
     reason: str
-    request_id: str
-    referer: str
-    user_agent: str
+    request_id: bytes
 
 
 _SECRETS = re.compile(r"([?&][^=&]*(?:token|password|secret|apikey|api_key)[^=&]*=)[^&]+", re.IGNORECASE)
@@ -45,28 +48,56 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def combined(entry: Entry, now: float) -> str:
+@lru_cache(maxsize=1024)
+def _who(fields: Fields) -> tuple[str, str]:
+    """Referer and User-Agent."""
+    referer, agent = (fields.value(name) or b"" for name in (b"referer", b"user-agent"))
+    return referer.decode("latin-1"), agent.decode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def _who_quoted(fields: Fields) -> str:
+    referer, agent = _who(fields)
+    return f'"{_quoted(referer) or "-"}" "{_quoted(agent) or "-"}"'
+
+
+@lru_cache(maxsize=4)
+def _stamp(form: str, second: int) -> str:
+    return time.strftime(form, time.gmtime(second))
+
+
+def forget() -> None:
+    """Drops what is cached."""
+    _who.cache_clear()
+    _who_quoted.cache_clear()
+
+
+def combined(entry: Entry) -> str:
     """The common combined form, then tenant, request id, duration, upstream time, retries, reason."""
-    when = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
-    upstream = "-" if entry.upstream_seconds is None else f"{entry.upstream_seconds:.4f}"
-    request = f"{entry.method} {_quoted(without_secrets(entry.target))} HTTP/{entry.http_version}"
+    when, client, head, tenant, status, _, sent, duration, upstream, retries, reason, request_id = entry
+    stamp = _stamp("%d/%b/%Y:%H:%M:%S +0000", int(when))
+    target = without_secrets(head.target.decode("ascii"))
     return (
-        f'{entry.client} - - [{when}] "{request}" {entry.status} {entry.sent_bytes} '
-        f'"{_quoted(entry.referer) or "-"}" "{_quoted(entry.user_agent) or "-"}" '
-        f"{entry.tenant or '-'} {entry.request_id} {entry.duration_seconds:.4f} {upstream} {entry.retries} "
-        f'"{_quoted(entry.reason) or "-"}"'
+        f'{client.decode("ascii")} - - [{stamp}] "{head.method.decode("ascii")} {_quoted(target)} '
+        f'HTTP/{head.http_version.decode("ascii")}" {status} {sent} {_who_quoted(head.fields)} '
+        f"{tenant or '-'} {request_id.decode('ascii')} {duration:.4f} "
+        f"{'-' if upstream is None else f'{upstream:.4f}'} {retries} "
+        f'"{_quoted(reason) or "-"}"'
     )
 
 
-def as_json(entry: Entry, now: float) -> str:
+def as_json(entry: Entry) -> str:
     """One JSON object."""
+    head = entry.head
+    referer, agent = _who(head.fields)
+    stamp = _stamp("%Y-%m-%dT%H:%M:%S", int(entry.when))
     document = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z",
-        "client": entry.client,
+        "time": f"{stamp}.{int(entry.when % 1 * 1000):03d}Z",
+        "client": entry.client.decode("ascii"),
         "tenant": entry.tenant,
-        "method": entry.method,
-        "target": without_secrets(entry.target),
-        "http_version": entry.http_version,
+        "method": head.method.decode("ascii"),
+        "target": without_secrets(head.target.decode("ascii")),
+        "http_version": head.http_version.decode("ascii"),
         "status": entry.status,
         "received_bytes": entry.received_bytes,
         "sent_bytes": entry.sent_bytes,
@@ -74,9 +105,9 @@ def as_json(entry: Entry, now: float) -> str:
         "upstream_seconds": None if entry.upstream_seconds is None else round(entry.upstream_seconds, 6),
         "retries": entry.retries,
         "reason": entry.reason or None,
-        "request_id": entry.request_id,
-        "referer": entry.referer or None,
-        "user_agent": entry.user_agent or None,
+        "request_id": entry.request_id.decode("ascii"),
+        "referer": referer or None,
+        "user_agent": agent or None,
     }
     return json.dumps(document)
 

@@ -105,7 +105,7 @@ class Exchange:
         incoming, length = self._incoming, self._head.fields.framing.content_length
         if length is not None and limit_bytes is not None and length > limit_bytes:
             raise Refusal(413, f"a body may have at most {limit_bytes} bytes here")
-        if self._head.fields.expects_continue and not incoming.buffer:
+        if self._head.expects_continue and not incoming.buffer:
             await self._client.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", self._stall)
         if length is not None and length > BUFFER_BYTES:
             return
@@ -214,7 +214,8 @@ class Exchange:
             length = CHUNKED if length is None else length
         elif head.fields.framing.content_length is not None or head.fields.framing.chunked:
             length = 0
-        return rewrite.request_head(head, self._target, self._forwarding, self.trace, length)
+        lines = rewrite.request_lines(head, self._forwarding, length)
+        return rewrite.request_head(head.method, self._target, lines, self.trace)
 
     async def _send_whole(self, upstream: Upstream) -> None:
         try:
@@ -368,7 +369,7 @@ class Exchange:
             raise UpstreamFailed(Failure.CUT, str(error) or "no more of the answer came in time") from error
 
     def _extra(self, response: ResponseHead) -> bytes:
-        return self._gateway.response_extra(response, self.trace, self.upstream_seconds or 0.0)
+        return self._gateway.response_extra(response, self.trace.request_id, self.upstream_seconds or 0.0)
 
     async def _upgrade(self, upstream: Upstream, response: ResponseHead) -> None:
         self._progress.answering = True

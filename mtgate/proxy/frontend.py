@@ -139,9 +139,7 @@ class ClientConnection:
             self._incoming = self._incoming_from(stream)
 
         else:
-            self._shortcut = Shortcut(
-                self._gateway, self._socket, self._incoming, self._asker, self._log_finished
-            )
+            self._shortcut = Shortcut(self._gateway, self._socket, self._incoming, self._asker)
 
     async def _next(self) -> bool:
         """The next exchange that needs this task. True when the connection can be used again."""
@@ -214,7 +212,8 @@ class ClientConnection:
         self._incoming.begin_body(LengthReader(0))
         exchange = Exchange(self._gateway, self._incoming, self._socket, head, sent.trace)
         self._entry = (head, exchange, tenant, sent.began)
-        forward = exchange.resume(tenant, sent.match.target, sent.forwarding, sent.body, sent.upstream)
+        forwarding = rewrite.forwarding_fields(head, self._asker, sent.mount.prefix)
+        forward = exchange.resume(tenant, sent.target, forwarding, sent.body, sent.upstream)
         keep = await self._forwarded(head, exchange, tenant, forward, True)
         self._log_entry("")
         if not keep:
@@ -223,10 +222,11 @@ class ClientConnection:
 
     async def _serve(self, head: RequestHead, exchange: Exchange, keep: bool) -> bool:
         gateway = self._gateway
-        match = gateway.table.match(head.target, head.host)
-        if match is None:
+        found = gateway.table.match(head.target, head.host)
+        if found is None:
             return await self._answer_unrouted(head, exchange, keep)
-        tenant = gateway.tenant(match.route)
+        mount, target = found
+        tenant = gateway.tenant(mount.route)
         self._entry = (head, exchange, tenant, time.monotonic())
         try:
             tenant.check_state()
@@ -238,8 +238,8 @@ class ClientConnection:
             tenant.counters.refused += 1
             own = Own(error.status, error.code, error.detail, error.retry_after_seconds)
             return await self._answer(head, exchange, own, keep)
-        forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
-        forward = exchange.run(tenant, match.target, forwarding, keep)
+        forwarding = rewrite.forwarding_fields(head, self._asker, mount.prefix)
+        forward = exchange.run(tenant, target, forwarding, keep)
         return await self._forwarded(head, exchange, tenant, forward, keep)
 
     async def _forwarded(
@@ -264,7 +264,7 @@ class ClientConnection:
         if head.target == b"*":
             return await self._send(head, exchange, 204, b"", b"", b"Allow: GET, HEAD, POST\r\n", keep)
         if path == b"/":
-            content_type, body = pages.index(rewrite.claim(head.fields, b"accept"))
+            content_type, body = pages.index(head.fields.value(b"accept"))
             return await self._send(head, exchange, 200, content_type, body, b"", keep)
         name = path[1:].partition(b"/")[0][:64].decode("ascii", "replace")
         own = Own(404, "unknown-tenant", f'there is no tenant "{name}" here')
@@ -277,7 +277,7 @@ class ClientConnection:
             own.code,
             own.detail,
             exchange.trace.request_id.decode("ascii"),
-            rewrite.claim(head.fields, b"accept"),
+            head.fields.value(b"accept"),
             self._gateway.settings.error_pages,
         )
         extra = b""
@@ -297,7 +297,7 @@ class ClientConnection:
         reason: str = "",
     ) -> bool:
         # A client that waits for 100 may send its body or not, now that it gets another answer.
-        keep = keep and not head.fields.expects_continue and await self._skip_body()
+        keep = keep and not head.expects_continue and await self._skip_body()
         lines = status_line(status) + self._gateway.date()
         lines += b"X-Request-Id: %b\r\n%b" % (exchange.trace.request_id, extra)
         if status != 204:
@@ -347,38 +347,23 @@ class ClientConnection:
         self._entry = None
         exchange.status = status or exchange.status
         counters = tenant.counters if tenant else self._gateway.unrouted
-        counters.requests += 1
-        counters.statuses[exchange.status] += 1
-        counters.received_bytes += exchange.received_bytes
-        counters.sent_bytes += exchange.sent_bytes
+        counters.count(
+            exchange.status,
+            exchange.received_bytes,
+            exchange.sent_bytes,
+            exchange.upstream_seconds or 0.0,
+        )
         counters.retries += exchange.retries
-        counters.upstream_seconds += exchange.upstream_seconds or 0.0
         if self._gateway.logs_access:
             self._gateway.log(self._describe(head, exchange, tenant, began, reason))
-
-    def _log_finished(self, sent: Sent, status: int, size: int) -> None:
-        """As _log_entry, for an exchange of the shortcut's."""
-        gateway, counters = self._gateway, sent.tenant.counters
-        seconds = gateway.poller.now - sent.began
-        counters.requests += 1
-        counters.statuses[status] += 1
-        counters.received_bytes += len(sent.body)
-        counters.sent_bytes += size
-        counters.upstream_seconds += seconds
-        if gateway.logs_access:
-            exchange = Exchange(gateway, self._incoming, self._socket, sent.head, sent.trace)
-            exchange.status, exchange.sent_bytes = status, size
-            exchange.received_bytes, exchange.upstream_seconds = len(sent.body), seconds
-            gateway.log(self._describe(sent.head, exchange, sent.tenant, sent.began, ""))
 
     def _describe(
         self, head: RequestHead, exchange: Exchange, tenant: Tenant | None, began: float, reason: str
     ) -> access.Entry:
         return access.Entry(
-            client=self._address,
-            method=head.method.decode("ascii"),
-            target=head.target.decode("ascii"),
-            http_version=head.http_version.decode("ascii"),
+            when=time.time(),
+            client=self._asker.address,
+            head=head,
             tenant=tenant.route.id if tenant else None,
             status=exchange.status,
             received_bytes=exchange.received_bytes,
@@ -387,7 +372,5 @@ class ClientConnection:
             upstream_seconds=exchange.upstream_seconds,
             retries=exchange.retries,
             reason=reason,
-            request_id=exchange.trace.request_id.decode("ascii"),
-            referer=(rewrite.claim(head.fields, b"referer") or b"").decode("latin-1"),
-            user_agent=(rewrite.claim(head.fields, b"user-agent") or b"").decode("latin-1"),
+            request_id=exchange.trace.request_id,
         )

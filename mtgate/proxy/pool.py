@@ -55,9 +55,10 @@ class Pool(Generic[C]):
 
     def put(self, connection: C) -> bool:
         """After use. False: close it, it is of an old generation or there are enough."""
-        self.closed(connection)
         if connection.generation != self.generation or len(self._idle) >= self.max_idle:
+            self.closed(connection)
             return False
+        self._busy -= 1
         self._idle.append(connection)
         return True
 

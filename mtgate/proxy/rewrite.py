@@ -9,11 +9,13 @@ computed once for that block.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from mtgate.http1.heads import Fields, RequestHead, ResponseHead
+from mtgate.http1.fields import Fields
+from mtgate.http1.heads import RequestHead, ResponseHead
 from mtgate.http1.message import status_line
 
 #: Named in Connection or not, these pass: a client cannot make us drop them.
@@ -36,7 +38,8 @@ _CLAIMS |= {b"x-request-id", b"traceparent", b"tracestate"}
 _OURS_IN_REQUESTS = _HOP_BY_HOP | {b"host", b"expect"} | _CLAIMS
 #: Upgrades that would hide requests from the gate; others are passed through.
 _FORBIDDEN_UPGRADES = {b"h2c", b"h2", b"h3", b"http", b"tls"}
-_ONE_TOKEN = re.compile(rb"[a-z0-9._-]+\Z")
+#: One protocol, its version if any (RFC 9110 7.8).
+_PROTOCOL = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-z]+)(?:/[-!#$%&'*+.^_`|~0-9a-z]+)?\Z")
 
 CHUNKED = -1
 
@@ -64,53 +67,43 @@ class Trace(NamedTuple):
     traceparent: bytes
 
 
-def _is_claim(name: bytes) -> bool:
+@lru_cache(maxsize=1024)
+def _passes_to_worker(name: bytes) -> bool:
     spelt = name.replace(b"_", b"-")
-    return spelt in _CLAIMS or spelt.startswith(b"x-forwarded-")
+    claim = spelt in _CLAIMS or spelt.startswith(b"x-forwarded-")
+    return not claim and name not in _OURS_IN_REQUESTS
 
 
-def _lines(fields: Fields, dropped: set[bytes]) -> list[bytes]:
-    """The lines of a block that pass, hop by hop."""
-    named = fields.connection - _PROTECTED if fields.connection else fields.connection
-    return [
-        b"%b: %b\r\n" % (raw, value)
-        for (raw, value), (name, _) in zip(fields.raw, fields.headers, strict=True)
-        if name not in dropped and name not in named
-    ]
+@lru_cache(maxsize=1024)
+def _passes_to_client(name: bytes) -> bool:
+    return name not in _OURS_IN_RESPONSES
 
 
-@lru_cache(maxsize=4096)
-def request_fields(fields: Fields) -> bytes:
-    """The field lines of a request that pass on their own merit. Cached by the identity of the block."""
-    claims = {name for name, _ in fields.headers if name[:1] == b"x" or b"_" in name}
-    dropped = _OURS_IN_REQUESTS.union(filter(_is_claim, claims)) if claims else _OURS_IN_REQUESTS
-    return b"".join(_lines(fields, dropped))
+def _passing(fields: Fields, passes: Callable[[bytes], bool]) -> bytes:
+    """The field lines that pass on their own merit, but for those that Connection names."""
+    named = fields.connection and fields.connection - _PROTECTED
+    if named:
+        return b"".join([line.text for line in fields.lines if passes(line.name) and line.name not in named])
+    return b"".join([line.text for line in fields.lines if passes(line.name)])
 
 
 @lru_cache(maxsize=4096)
 def response_fields(fields: Fields) -> bytes:
     """The field lines of a response that pass. Cached by the identity of the block."""
-    return b"".join(_lines(fields, _OURS_IN_RESPONSES))
+    return _passing(fields, _passes_to_client)
 
 
 @lru_cache(maxsize=4096)
 def has_date(fields: Fields) -> bool:
     """Does the worker date its responses? If not, the gateway does (RFC 9110 6.6.1)."""
-    return any(name == b"date" for name, _ in fields.headers)
+    return any(line.name == b"date" for line in fields.lines)
 
 
 def forget() -> None:
     """Drops what is cached: field lines hold cookies and tokens, they are not kept for ever."""
-    request_fields.cache_clear()
     response_fields.cache_clear()
     whole_response_head.cache_clear()
     has_date.cache_clear()
-
-
-def claim(fields: Fields, name: bytes) -> bytes | None:
-    """A claim's value; several lines are one list."""
-    values = [value for found, value in fields.headers if found == name]
-    return b", ".join(values) if values else None
 
 
 def quoted(address: bytes) -> bytes:
@@ -135,12 +128,12 @@ def _forwarding(head: RequestHead, asker: Asker, prefix: bytes, claims: Fields |
     host = head.host or b"localhost"
     chain, scheme, earlier = asker.address, asker.scheme, b""
     if claims is not None:
-        before = claim(claims, b"x-forwarded-for")
+        before = claims.value(b"x-forwarded-for")
         chain = before + b", " + chain if before else chain
-        scheme = claim(claims, b"x-forwarded-proto") or scheme
-        host = claim(claims, b"x-forwarded-host") or host
-        prefix = (claim(claims, b"x-forwarded-prefix") or b"") + prefix
-        forwarded = claim(claims, b"forwarded")
+        scheme = claims.value(b"x-forwarded-proto") or scheme
+        host = claims.value(b"x-forwarded-host") or host
+        prefix = (claims.value(b"x-forwarded-prefix") or b"") + prefix
+        forwarded = claims.value(b"forwarded")
         earlier = forwarded + b", " if forwarded else b""
     lines = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
         chain,
@@ -153,24 +146,25 @@ def _forwarding(head: RequestHead, asker: Asker, prefix: bytes, claims: Fields |
     return lines + b'Forwarded: %bfor=%b;host="%b";proto=%b\r\n' % (earlier, node, host, scheme)
 
 
-def request_head(
-    head: RequestHead, target: bytes, forwarding: bytes, trace: Trace, length: int | None
-) -> bytes:
-    """The head for the worker. ``length``: of the body, CHUNKED, or None when there is none."""
+def request_lines(head: RequestHead, forwarding: bytes, length: int | None) -> bytes:
+    """Of the head for the worker, what lies between the target and the ids.
+
+    It is the same for one block, client and prefix.
+
+    ``length``: of the body, CHUNKED, or None when there is none.
+    """
     fields = head.fields
     framing = framing_field(length)
     if fields.upgrade is not None and upgrades(head):
         framing += b"Connection: upgrade\r\nUpgrade: %b\r\n" % fields.upgrade
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-Id: %b\r\nTraceparent: %b\r\n\r\n" % (
-        head.method,
-        target,
-        head.host or b"localhost",
-        request_fields(fields),
-        framing,
-        forwarding,
-        trace.request_id,
-        trace.traceparent,
-    )
+    own = _passing(fields, _passes_to_worker)
+    return b" HTTP/1.1\r\nHost: %b\r\n%b%b%b" % (head.host or b"localhost", own, framing, forwarding)
+
+
+def request_head(method: bytes, target: bytes, lines: bytes, trace: Trace) -> bytes:
+    """The head for the worker; ``lines`` are ``request_lines``."""
+    ids = b"X-Request-Id: ", trace.request_id, b"\r\nTraceparent: ", trace.traceparent, b"\r\n\r\n"
+    return b"".join((method, b" ", target, lines, *ids))
 
 
 def upgrades(head: RequestHead) -> bool:
@@ -181,7 +175,8 @@ def upgrades(head: RequestHead) -> bool:
     upgrade = head.fields.upgrade
     if upgrade is None or head.http_version != b"1.1" or head.has_body:
         return False
-    return _ONE_TOKEN.match(upgrade) is not None and upgrade not in _FORBIDDEN_UPGRADES
+    match = _PROTOCOL.match(upgrade)
+    return match is not None and match[1] not in _FORBIDDEN_UPGRADES
 
 
 def response_head(head: ResponseHead, length: int | None, extra: bytes) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from mtgate.proxy.config import TenantLimits
 
@@ -48,20 +48,23 @@ class Route:
         return self.state in PENDING
 
 
-class Match(NamedTuple):
-    """The route, the prefix that was taken off (empty for a host route), and the target that is left."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Mount:
+    """Where a tenant is to be found: its route, and the prefix that is taken off a target (empty for a host).
+
+    A change of the route makes a new one, so that what follows from a mount can be kept with it.
+    """
 
     route: Route
     prefix: bytes
-    target: bytes
 
 
 class RoutingTable:
-    """All routes. One task changes it; a request keeps the Match it started with."""
+    """All routes. One task changes it; a request keeps the mount it started with."""
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
-        self._by_segment: dict[bytes, Route] = {}
-        self._by_host: dict[bytes, Route] = {}
+        self._by_segment: dict[bytes, Mount] = {}
+        self._by_host: dict[bytes, Mount] = {}
         for route in routes:
             self.set(route)
 
@@ -70,18 +73,20 @@ class RoutingTable:
 
     def get(self, tenant_id: str) -> Route | None:
         """The route of that tenant."""
-        return self._by_segment.get(tenant_id.encode("ascii", "replace"))
+        mount = self._by_segment.get(tenant_id.encode("ascii", "replace"))
+        return mount.route if mount else None
 
     def ids(self) -> set[str]:
         """Of all tenants."""
-        return {route.id for route in self._by_segment.values()}
+        return {mount.route.id for mount in self._by_segment.values()}
 
     def set(self, route: Route) -> None:
         """Adds or replaces it. A host name goes to the tenant that claimed it last."""
         self._forget_hosts(route.id)
-        self._by_segment[route.id.encode("ascii")] = route
+        segment = route.id.encode("ascii")
+        self._by_segment[segment] = Mount(route, b"/" + segment)
         for host in route.hosts:
-            self._by_host[host.lower().encode("ascii")] = route
+            self._by_host[host.lower().encode("ascii")] = Mount(route, b"")
 
     def remove(self, tenant_id: str) -> None:
         """Unknown ids are ignored."""
@@ -92,22 +97,26 @@ class RoutingTable:
         old = self.get(tenant_id)
         for host in old.hosts if old else ():
             key = host.lower().encode("ascii")
-            if self._by_host.get(key) is old:
+            mount = self._by_host.get(key)
+            if mount is not None and mount.route is old:
                 del self._by_host[key]
 
-    def match(self, target: bytes, host: bytes | None) -> Match | None:
-        """For a target in origin form and the authority it was sent to."""
+    def match(self, target: bytes, host: bytes | None) -> tuple[Mount, bytes] | None:
+        """For a target in origin form and the authority it was sent to: the mount, and what is left of the
+        target.
+        """
         if self._by_host and host:
-            route = self._by_host.get(host.rpartition(b":")[0].lower() or host.lower())
-            route = route or self._by_host.get(host.lower())
-            if route is not None:
-                return Match(route, b"", target)
+            mount = self._by_host.get(host.rpartition(b":")[0].lower() or host.lower())
+            mount = mount or self._by_host.get(host.lower())
+            if mount is not None:
+                return mount, target
+        end = target.find(b"/", 1)
+        mount = self._by_segment.get(target[1:end]) if end > 0 else None
+        if mount is not None:
+            return mount, target[end:]
         segment = first_segment(target)
-        route = self._by_segment.get(segment)
-        if route is None:
-            return None
-        rest = target[len(segment) + 1 :]
-        return Match(route, b"/" + segment, rest if rest[:1] == b"/" else b"/" + rest)
+        mount = self._by_segment.get(segment)
+        return None if mount is None else (mount, b"/" + target[len(segment) + 1 :].removeprefix(b"/"))
 
 
 def first_segment(target: bytes) -> bytes:

@@ -9,19 +9,21 @@ sent and whatever was received in the buffers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from typing import NamedTuple
 
 import trio
 
 from mtgate.http1.connection import Incoming
+from mtgate.http1.fields import Fields
 from mtgate.http1.heads import RequestHead, ResponseHead
 from mtgate.http1.stream import Stream, StreamBroken
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import rewrite
+from mtgate.proxy.access import Entry
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.rewrite import Asker, Trace
-from mtgate.proxy.routing import Match
+from mtgate.proxy.routing import Mount
 from mtgate.proxy.upstream import Tenant, Upstream
 
 #: What takes longer is waited for by the task, with its deadlines.
@@ -34,16 +36,24 @@ class Sent(NamedTuple):
 
     head: RequestHead
     body: bytes
-    match: Match
+    mount: Mount
+    target: bytes
     tenant: Tenant
     upstream: Upstream
-    forwarding: bytes
     trace: Trace
     began: float
 
 
-#: Told of each exchange: the request, the status, the size of the answer's body.
-Finished = Callable[[Sent, int, int], None]
+class Course(NamedTuple):
+    """What stays the same while a client sends the same field block to the same tenant.
+
+    ``lines``: see ``rewrite.request_lines``.
+    """
+
+    host: bytes | None
+    mount: Mount
+    tenant: Tenant
+    lines: bytes
 
 
 class Shortcut:
@@ -52,7 +62,8 @@ class Shortcut:
     __slots__ = (
         "_asker",
         "_client",
-        "_finished",
+        "_course",
+        "_fields",
         "_gateway",
         "_incoming",
         "_sent",
@@ -61,14 +72,7 @@ class Shortcut:
         "unsent",
     )
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        client: Stream,
-        incoming: Incoming,
-        asker: Asker,
-        finished: Finished,
-    ) -> None:
+    def __init__(self, gateway: Gateway, client: Stream, incoming: Incoming, asker: Asker) -> None:
         #: Requests served here.
         self.served = 0
         #: Bytes of an answer that the client did not take yet; the task's to send.
@@ -77,8 +81,9 @@ class Shortcut:
         self._client = client
         self._incoming = incoming
         self._asker = asker
-        self._finished = finished
         self._sent: Sent | None = None
+        self._course: Course | None = None
+        self._fields: Fields | None = None
         self._task: trio.lowlevel.Task | None = None
 
     @property
@@ -146,43 +151,39 @@ class Shortcut:
             return False
         if not data:
             return False
-        end = data.find(b"\r\n\r\n") + 4
         incoming.buffer = data
+        end = data.find(b"\r\n\r\n") + 4
         if end < 4 or gateway.closing:
             return False
         try:
             head = gateway.heads.parse(data[:end])
         except Refusal:
             return False
-        framing = head.fields.framing
-        if (framing.content_length or 0) != len(data) - end or framing.chunked or len(data) > MAX_BODY_BYTES:
+        if not _is_whole_request(head, len(data) - end):
             return False
-        if (
-            not head.keep_alive
-            or head.http_version != b"1.1"
-            or head.fields.upgrade
-            or head.method == b"HEAD"
-        ):
-            return False
-        match = gateway.table.match(head.target, head.host)
-        if match is None or not self._send(head, data[end:], match):
+        found = gateway.table.match(head.target, head.host)
+        if found is None or not self._send(head, data[end:], *found):
             return False
         incoming.buffer = b""
         return True
 
-    def _send(self, head: RequestHead, body: bytes, match: Match) -> bool:
-        gateway = self._gateway
-        tenant = gateway.tenant(match.route)
-        limit = tenant.max_body_bytes
-        if body and limit is not None and len(body) > limit:
+    def _send(self, head: RequestHead, body: bytes, mount: Mount, target: bytes) -> bool:
+        gateway, course = self._gateway, self._course
+        if (
+            course is None
+            or course.mount is not mount
+            or head.fields is not self._fields
+            or head.host is not course.host
+        ):
+            course = self._take_course(head, mount)
+        tenant = course.tenant
+        if body and tenant.max_body_bytes is not None and len(body) > tenant.max_body_bytes:
             return False
         upstream = tenant.begin_nowait()
         if upstream is None:
             return False
         trace = gateway.trace_of(head.fields) if self._asker.trusted else gateway.trace()
-        forwarding = rewrite.forwarding_fields(head, self._asker, match.prefix)
-        length = len(body) if body or head.fields.framing.content_length is not None else None
-        data = rewrite.request_head(head, match.target, forwarding, trace, length) + body
+        data = rewrite.request_head(head.method, target, course.lines, trace) + body
         try:
             taken = upstream.stream.send_nowait(data)
         except StreamBroken:
@@ -193,9 +194,16 @@ class Shortcut:
             self._leave(tenant)
             return False
         now = gateway.poller.now
-        self._sent = Sent(head, body, match, tenant, upstream, forwarding, trace, now)
+        self._sent = Sent(head, body, mount, target, tenant, upstream, trace, now)
         upstream.stream.watch(self._on_upstream, now + PATIENCE_SECONDS)
         return True
+
+    def _take_course(self, head: RequestHead, mount: Mount) -> Course:
+        forwarding = rewrite.forwarding_fields(head, self._asker, mount.prefix)
+        lines = rewrite.request_lines(head, forwarding, head.fields.framing.content_length)
+        self._fields = head.fields
+        self._course = Course(head.host, mount, self._gateway.tenant(mount.route), lines)
+        return self._course
 
     # -- its answer
 
@@ -225,7 +233,8 @@ class Shortcut:
             return False
         if not _is_whole_response(response, len(data) - end):
             return False
-        extra = gateway.response_extra(response, sent.trace, gateway.poller.now - sent.began)
+        seconds = gateway.poller.now - sent.began
+        extra = gateway.response_extra(response, sent.trace.request_id, seconds)
         answer = b"%b%b\r\n%b" % (rewrite.whole_response_head(response), extra, data[end:])
         self._sent = None
         sent.tenant.keep(sent.upstream)
@@ -237,8 +246,29 @@ class Shortcut:
             taken = 0
         # A broken stream is the task's to find out about.
         self.unsent = answer[taken:]
-        self._finished(sent, response.status, len(data) - end)
+        self._note(sent, response.status, len(data) - end, seconds)
         return True
+
+    def _note(self, sent: Sent, status: int, size: int, seconds: float) -> None:
+        """Counts and logs an exchange."""
+        received = len(sent.body)
+        sent.tenant.counters.count(status, received, size, seconds)
+        if self._gateway.logs_access:
+            entry = Entry(
+                time.time(),
+                self._asker.address,
+                sent.head,
+                sent.mount.route.id,
+                status,
+                received,
+                size,
+                seconds,
+                seconds,
+                0,
+                "",
+                sent.trace.request_id,
+            )
+            self._gateway.log(entry)
 
 
 def _is_whole_request(head: RequestHead, size: int) -> bool:

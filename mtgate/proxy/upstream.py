@@ -79,6 +79,14 @@ class Counters:
     upstream_seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
 
+    def count(self, status: int, received_bytes: int, sent_bytes: int, upstream_seconds: float) -> None:
+        """One request that is over."""
+        self.requests += 1
+        self.statuses[status] += 1
+        self.received_bytes += received_bytes
+        self.sent_bytes += sent_bytes
+        self.upstream_seconds += upstream_seconds
+
 
 class Tenant:
     """Its owner is the Gateway; ``on_wake`` is called when a request waits for a tenant that sleeps."""
@@ -97,6 +105,7 @@ class Tenant:
         self._poller = poller
         self._settings = settings
         self._on_wake = on_wake
+        self._serves = route.serves
         self._waiting = trio.lowlevel.ParkingLot()
         self._woken = False
         self._last_used = poller.now
@@ -105,6 +114,7 @@ class Tenant:
     def _configure(self, route: Route) -> None:
         limits, settings = route.limits, self._settings
         self.rate = RateLimit(limits.requests_per_second, limits.client_requests_per_second, self._poller.now)
+        self._rated = self.rate.limited
         self.upstream_timeout_seconds = limits.upstream_timeout_seconds or settings.upstream_timeout_seconds
         self.max_body_bytes = limits.max_body_bytes or settings.max_body_bytes
         self._max_in_flight = max(1, -(-limits.max_in_flight // settings.processes))
@@ -121,6 +131,7 @@ class Tenant:
         if route.limits != self.route.limits:
             self._configure(route)
         self.route = route
+        self._serves = route.serves
         self._woken = False
         for upstream in self.pool.switch(route.generation):
             self._close_idle(upstream)
@@ -153,7 +164,7 @@ class Tenant:
 
     def admit_nowait(self) -> bool:
         """A place, if that needs no waiting."""
-        if not self.route.serves or self.in_flight >= self._max_in_flight or len(self._waiting):
+        if not self._serves or self.in_flight >= self._max_in_flight or self._waiting:
             return False
         self.in_flight += 1
         self._last_used = self._poller.now
@@ -161,7 +172,7 @@ class Tenant:
 
     def begin_nowait(self) -> Upstream | None:
         """A place and an idle connection, if that needs no waiting and nothing has to be counted."""
-        if not self.pool.idle or self.rate.limited or not self.admit_nowait():
+        if self._rated or not self.pool.idle or not self.admit_nowait():
             return None
         upstream = self.pool.take()
         if upstream is None:
@@ -173,7 +184,7 @@ class Tenant:
     def leave(self) -> None:
         """The request is over, or its answer has begun; the one that waits longest is next."""
         self.in_flight -= 1
-        if len(self._waiting):
+        if self._waiting:
             self._waiting.unpark()
 
     async def _queue(self) -> None:
@@ -183,17 +194,21 @@ class Tenant:
             raise Unavailable(503, "queue-full", f'too many requests wait for tenant "{self.route.id}"')
         deadline = trio.current_time() + limits.queue_timeout_seconds
         with trio.move_on_at(deadline):
-            while True:
-                if self.route.state == ASLEEP and not self._woken:
-                    self._woken = True
-                    self._on_wake(self.route.id)
-                await self._waiting.park()
-                self.check_state()
-                if self.route.serves and self.in_flight < self._max_in_flight:
-                    return
+            await self._wait_for_place()
+            return
         busy = "is busy" if self.route.serves else f"is {self.route.state}"
         detail = f'tenant "{self.route.id}" {busy}: no place within {limits.queue_timeout_seconds:g} s'
         raise Unavailable(503, "queue-timeout", detail)
+
+    async def _wait_for_place(self) -> None:
+        while True:
+            if self.route.state == ASLEEP and not self._woken:
+                self._woken = True
+                self._on_wake(self.route.id)
+            await self._waiting.park()
+            self.check_state()
+            if self._serves and self.in_flight < self._max_in_flight:
+                return
 
     # -- connections
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mtgate.http1.framing import request_reader
 from mtgate.http1.heads import RequestHead, RequestHeads
-from mtgate.http1.strict import HeadLimits, Refusal
+from mtgate.http1.strict import HeadLimits, Refusal, check_request_line, plain_line
 
 SEEDS = [
     b"GET /foo/x?a=b HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -18,6 +18,7 @@ SEEDS = [
     b"POST /foo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nT: u\r\n\r\n",
     b"GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\nX-Request-Id: 0a-b\r\nTraceparent: 00-ab-cd-01\r\n\r\n",
     b"PUT http://b/foo HTTP/1.1\r\nHost: a\r\nConnection: close, X\r\nX: 1\r\nContent-Length: 0\r\n\r\n",
+    b"GET /a?%7b HTTP/1.0\r\nAccept: */*\r\nCookie:  a=b; c \r\nAuthorization:x\r\nX-Y:\r\n\r\n",
 ]
 #: Pieces that parsers have disagreed about.
 SPICE = [
@@ -96,3 +97,47 @@ def test_gate_and_h11_agree(data: bytes) -> None:
     assert (head.method, body, rest) == (request.method, h11_body, h11_rest)
     assert head.fields.headers == list(request.headers)
     assert request.target.endswith(head.target) or head.target == b"/"
+
+
+#: Its memories hold, in the course of the examples, lines and blocks of all of them.
+WARM = RequestHeads(HeadLimits())
+
+
+def verdict(heads: RequestHeads, head: bytes) -> object:
+    try:
+        got = heads.parse(head)
+    except Refusal as refusal:
+        return refusal.status
+    return got.method, got.target, got.http_version, got.host, got.fields.headers, got.fields.framing
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(mutated(), min_size=1, max_size=4))
+def test_what_is_remembered_changes_no_verdict(heads: list[bytes]) -> None:
+    for data in heads:
+        head = data[: data.find(b"\r\n\r\n") + 4]
+        if len(head) > 4:
+            fresh = verdict(RequestHeads(HeadLimits()), head)
+            assert verdict(WARM, head) == fresh
+            assert verdict(WARM, head) == fresh
+
+
+TARGETS = st.text(alphabet=[*'/?#%\\.:@*ab1~;=&{}[]"<> \t\x00\x7f\x80\r\n'], max_size=12)
+METHODS = st.one_of(
+    st.sampled_from(["GET", "TRACE", "a" * 65]), st.text(alphabet="aG-!~(\t \x00", max_size=4)
+)
+ENDS = st.sampled_from([" HTTP/1.1", " HTTP/1.0", " HTTP/1.2", " HTTP/2.1", "  HTTP/1.1", " HTTP/1.1 ", ""])
+
+
+@settings(max_examples=2000, deadline=None)
+@given(METHODS, TARGETS, ENDS)
+@example("GET", "/foo/x?a=%7b\\", " HTTP/1.1")
+def test_plain_lines_are_admitted_by_h11_as_they_are(method: str, target: str, end: str) -> None:
+    line = f"{method} /{target}{end}".encode("latin-1")
+    plain = plain_line(line + b"\r\nHost: a\r\n\r\n", len(line), HeadLimits())
+    if plain is None:
+        return
+    request, _, rest = by_h11(line + b"\r\nHost: a\r\n\r\n")
+    assert plain == (request.method, request.target, request.http_version)
+    assert rest == b""
+    assert check_request_line(line, HeadLimits()) == (*plain, None)
