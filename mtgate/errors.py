@@ -6,6 +6,7 @@ person who reads it and ``hint`` says what to do next. ``control.handlers`` make
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 from mtgate.tenantdir.complaint import Complaint
@@ -136,3 +137,40 @@ class ShuttingDown(GateError):
     code = "shutting-down"
     status = 503
     title = "The daemon is shutting down"
+
+
+#: What the machine lacks, whatever is asked of it.
+_SHORTAGES = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EAGAIN,
+}
+
+
+class SystemRefused(GateError):
+    """The machine lacks something: room on the disk, the right to write, descriptors, memory."""
+
+    code = "system-refused"
+    status = 503
+    title = "The system refused"
+
+    @classmethod
+    def by(cls, error: OSError, *, tenant: str | None = None) -> SystemRefused:
+        """With the error's own words, and the file where it names one."""
+        return cls(words_of(error), tenant=tenant, hint="nothing was changed; once that is mended, ask again")
+
+
+def is_shortage(error: OSError) -> bool:
+    """Whether the machine is at its end, and not the request wrong."""
+    return error.errno in _SHORTAGES
+
+
+def words_of(error: OSError) -> str:
+    """`file: what is wrong`."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"

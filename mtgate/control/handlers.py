@@ -22,7 +22,16 @@ from mtgate.control import openapi, schema
 from mtgate.control.memory import measure
 from mtgate.control.port import Supervising
 from mtgate.control.routes import SCHEMA_ACTIONS
-from mtgate.errors import BadRequest, Conflict, InvalidConfiguration, NotFound, UnknownTenant
+from mtgate.errors import (
+    BadRequest,
+    Conflict,
+    InvalidConfiguration,
+    NotFound,
+    SystemRefused,
+    UnknownTenant,
+    is_shortage,
+    words_of,
+)
 from mtgate.settings import Settings, TcpAddress
 from mtgate.tenantdir.apps import NewModel, add_model, copy_app, scaffold
 from mtgate.tenantdir.complaint import InvalidFile
@@ -285,5 +294,6 @@ async def _in_thread(id: str, work: Callable[..., T], *arguments: Any) -> T:
     except FileExistsError as error:
         raise Conflict(str(error), tenant=id) from error
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise InvalidConfiguration(f"{place}{error.strerror or error}", tenant=id) from error
+        if is_shortage(error):
+            raise SystemRefused.by(error, tenant=id) from error
+        raise InvalidConfiguration(words_of(error), tenant=id) from error

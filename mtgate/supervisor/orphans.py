@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import logging
 import os
 import select
 import signal
@@ -21,6 +22,8 @@ from pathlib import Path
 from mtgate.supervisor import spec
 from mtgate.supervisor.handover import TenantRecord, WorkerRecord
 from mtgate.supervisor.process import start_time
+
+logger = logging.getLogger(__name__)
 
 _PIDFD_GETFD = 438
 #: For a killed process to be gone; one that the kernel holds (a dead disk) must not hold us.
@@ -46,16 +49,23 @@ class RunRecords:
         self._folder = folder
 
     def write(self, record: RunRecord) -> None:
-        """Names a worker that has just been started."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Names a worker that has just been started; a disk without room costs the record, not the worker."""
         path = self._folder / f"{record.pid}.json"
         temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(record)))
-        temporary.replace(path)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.write_text(json.dumps(asdict(record)))
+            temporary.replace(path)
+        except OSError as error:
+            logger.warning(
+                "tenant %s: no record of worker %d: %s; a daemon after this one would not find it",
+                *(record.tenant, record.pid, error.strerror),
+            )
 
     def remove(self, pid: int) -> None:
-        """The worker has ended."""
-        (self._folder / f"{pid}.json").unlink(missing_ok=True)
+        """The worker has ended. A record that cannot be removed names a process that is no more."""
+        with contextlib.suppress(OSError):
+            (self._folder / f"{pid}.json").unlink(missing_ok=True)
 
     def living(self) -> Iterator[tuple[RunRecord, int]]:
         """Records of workers that still run, with a pidfd each; the others are removed."""
@@ -65,7 +75,8 @@ class RunRecords:
             record = _read(path)
             pidfd = _open(record) if record is not None else None
             if record is None or pidfd is None:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
             else:
                 yield record, pidfd
 

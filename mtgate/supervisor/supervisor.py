@@ -23,7 +23,7 @@ import trio
 
 from mtgate.control.schema import Event as EventBody
 from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResult
-from mtgate.errors import GateError, ShuttingDown, UnknownTenant
+from mtgate.errors import GateError, ShuttingDown, SystemRefused, UnknownTenant, words_of
 from mtgate.service_manager import tenant_name
 from mtgate.supervisor import crash_point, reconcile
 from mtgate.supervisor.desired import Wanted
@@ -189,7 +189,7 @@ class Supervisor:
             await self._changing.acquire()
             for tenant in self._tenants.values():
                 records[tenant.id] = await tenant.leave()
-            await self._services.desired.commit()
+            await self._commit_at_the_end()
             return records
         self.stay(records)
         return None
@@ -220,7 +220,14 @@ class Supervisor:
         async with trio.open_nursery() as nursery:
             for tenant in self._tenants.values():
                 nursery.start_soon(tenant.shut_down)
-        await self._services.desired.commit()  # who sleeps, which is otherwise written a little later
+        await self._commit_at_the_end()
+
+    async def _commit_at_the_end(self) -> None:
+        """Who sleeps, which is otherwise written a little later; what was commanded is on disk already."""
+        try:
+            await self._services.desired.commit()
+        except OSError as error:
+            logger.error("which tenants sleep could not be written: %s", words_of(error))
 
     # -- adding and removing ---------------------------------------------------------------------------------
 
@@ -369,12 +376,27 @@ class Supervisor:
             if len(settled) < len(difference.appeared):
                 self._scanned_mtime = -1  # look again
             unknown = [name for name in settled if name not in records or records[name].uid is None]
-            appeared = [self._appeared(tenant_id) for tenant_id in settled]
+            next_uid = self._services.desired.next_uid
+            made = [self._appeared(tenant_id) for tenant_id in settled]
+            appeared = [tenant for tenant in made if tenant is not None]
             if unknown or difference.vanished:
-                await self._services.desired.commit()
+                appeared = await self._recorded(appeared, unknown, next_uid)
         for tenant in appeared:
-            if tenant is not None:
-                self._take_up(tenant)
+            self._take_up(tenant)
+
+    async def _recorded(self, appeared: list[Tenant], unknown: list[str], next_uid: int) -> list[Tenant]:
+        """Those whose record is on disk, before anything of theirs runs; the others wait."""
+        try:
+            await self._services.desired.commit()
+        except OSError as error:
+            logger.error("new tenants wait: %s", words_of(error))
+        else:
+            return appeared
+        self._scanned_mtime, self._services.desired.next_uid = -1, next_uid
+        for tenant in [tenant for tenant in appeared if tenant.id in unknown]:
+            self._unmake(tenant)
+            tenant.wanted.uid = None
+        return [tenant for tenant in appeared if tenant.id not in unknown]
 
     async def _settled(self, tenant_id: str, seconds: float) -> bool:
         """Whether nothing in a folder changed for so long."""
@@ -448,8 +470,10 @@ class Supervisor:
         async def run() -> None:
             try:
                 outcome.append(await operation(*arguments))
-            except (GateError, OSError) as error:
+            except GateError as error:
                 outcome.append(error)
+            except OSError as error:
+                outcome.append(SystemRefused.by(error))
             finally:
                 done.set()
 

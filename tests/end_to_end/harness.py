@@ -74,6 +74,8 @@ class Gateway:
         self.root = root
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        # words before the daemon's command, for one that is to run in a mount namespace of its own
+        self.wrapper: list[str] = []
         # nothing of the developer's own settings, and PYTHONPATH for a checkout that is not installed
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("MTGATE_")}
         self.environ["PYTHONPATH"] = str(ROOT)
@@ -93,7 +95,8 @@ class Gateway:
         with tempfile.TemporaryDirectory() as folder, open(self.log, "ab") as output:
             path = Path(folder) / "notify"
             with notify_socket.listen(path) as listener:
-                command = [sys.executable, "-m", "mtgate.cli", "--foreground", "--root", str(self.root)]
+                command = [*self.wrapper, sys.executable, "-m", "mtgate.cli", "--foreground"]
+                command += ["--root", str(self.root)]
                 self.process = subprocess.Popen(
                     [*command, "--listen", f"127.0.0.1:{self.port}", *options],
                     env={**self.environ, notify_socket.VARIABLE: str(path)},
@@ -137,7 +140,7 @@ class Gateway:
 
     def _run(self, module: str, *arguments: str, code: int | None, typed: str | None) -> Ran:
         done = subprocess.run(
-            [sys.executable, "-m", module, "--root", str(self.root), *arguments],
+            [*self._entry(), sys.executable, "-m", module, "--root", str(self.root), *arguments],
             env=self.environ,
             input=typed if typed is not None else "",
             capture_output=True,
@@ -150,6 +153,17 @@ class Gateway:
             f"{module} {arguments} ended with {ran.code}\n{ran.output}\n{ran.errors}"
         )
         return ran
+
+    def _entry(self) -> list[str]:
+        """Words that lead a command to where the daemon is."""
+        if not self.wrapper or self.process is None:
+            return []
+        return ["nsenter", "--mount", f"--target={self.process.pid}"]
+
+    def seen(self, path: Path) -> Path:
+        """The path as the daemon sees it, for one with mounts of its own."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/root") / path.relative_to("/")
 
     def status(self, tenant: str) -> dict[str, Any]:
         """What ``mtctl status`` says of one tenant."""
