@@ -26,7 +26,7 @@ MESSAGE_BYTES = 65536
 RESTART_SECONDS = (0.0, 0.5, 2.0, 10.0)
 #: A fork that takes longer than this means that the zygote hangs.
 ANSWER_SECONDS = 20.0
-#: For the first zygote to be warm.
+#: A start waits for the first zygote to be warm, but not longer.
 FIRST_SECONDS = 15.0
 
 
@@ -81,7 +81,9 @@ class Zygote:
 
     async def fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
         """The pid of a new child of ours, owned; by exec of a fresh interpreter when there is no warm
-        zygote."""
+        zygote. The first one is waited for: an interpreter for each tenant meanwhile would take longer."""
+        with trio.move_on_after(FIRST_SECONDS):
+            await self._tried.wait()
         async with self._asking:
             with self._children.forking():
                 pid = await self._ask(request, descriptors)
