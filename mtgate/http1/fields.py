@@ -80,21 +80,22 @@ class Control:
     """What a block says about the body and the connection.
 
     ``connection`` are the lower-case options of Connection; ``expects_continue``: it asks for 100, which
-    counts from HTTP/1.1 on; ``upgrade`` in lower case, when Connection names it; ``ordinary``: the body, if
-    any, has a length, and the connection is neither to be closed nor changed.
+    counts from HTTP/1.1 on; ``upgrade`` in lower case, when Connection names it; ``whole_bytes``: the size
+    of the body, 0 if none is announced, or -1 when it has no length, or the connection is to be closed or
+    changed.
     """
 
     framing: Framing
     connection: frozenset[bytes]
     expects_continue: bool
     upgrade: bytes | None
-    ordinary: bool
+    whole_bytes: int
 
 
 class Fields:
     """One field block. Compared by identity: shared."""
 
-    __slots__ = ("_headers", "connection", "control", "framing", "lines", "ordinary", "upgrade")
+    __slots__ = ("_headers", "connection", "control", "framing", "lines", "upgrade", "whole_bytes")
 
     def __init__(self, lines: list[Line], control: Control) -> None:
         self.lines = lines
@@ -102,7 +103,7 @@ class Fields:
         self.framing = control.framing
         self.connection = control.connection
         self.upgrade = control.upgrade
-        self.ordinary = control.ordinary
+        self.whole_bytes = control.whole_bytes
         self._headers: Headers | None = None
 
     @property
@@ -136,8 +137,10 @@ def _control(special: tuple[Line, ...]) -> Control:
     options.discard(b"")
     if b"upgrade" not in options:
         upgrade = None
-    ordinary = not (framing.chunked or expects or upgrade or b"close" in options)
-    return Control(framing, frozenset(options), expects, upgrade, ordinary)
+    whole_bytes = framing.content_length or 0
+    if framing.chunked or expects or upgrade or b"close" in options:
+        whole_bytes = -1
+    return Control(framing, frozenset(options), expects, upgrade, whole_bytes)
 
 
 class Blocks:

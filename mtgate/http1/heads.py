@@ -18,12 +18,14 @@ import h11
 
 from mtgate.http1.fields import Fields, Line, Memo, request_blocks, response_blocks
 from mtgate.http1.strict import (
+    PLAIN_LINE,
+    Framing,
     HeadLimits,
     Refusal,
     StartLine,
+    StatusLine,
     check_request_line,
     check_status_line,
-    plain_line,
 )
 
 _IDS = re.compile(rb"\r\nX-Request-Id: ([0-9A-Za-z._-]{1,128})\r\nTraceparent: ([0-9a-f-]{1,64})\r\n\r\n\Z")
@@ -31,18 +33,28 @@ _IDS_BYTES = 256
 
 
 class RequestHead:
-    """One request's head. ``target`` in origin form; ``host`` is the authority in charge (RFC 9112 3.2.2)."""
+    """One request's head. ``target`` in origin form; ``host`` is the authority in charge (RFC 9112 3.2.2).
 
-    __slots__ = ("fields", "host", "http_version", "method", "target")
+    ``whole_bytes``: the size of the body when nothing about the request is out of the ordinary, else -1.
+    """
+
+    __slots__ = ("fields", "host", "http_version", "method", "target", "whole_bytes")
 
     def __init__(
-        self, method: bytes, target: bytes, http_version: bytes, host: bytes | None, fields: Fields
+        self,
+        method: bytes,
+        target: bytes,
+        http_version: bytes,
+        host: bytes | None,
+        fields: Fields,
+        whole_bytes: int,
     ) -> None:
         self.method = method
         self.target = target
         self.http_version = http_version
         self.host = host
         self.fields = fields
+        self.whole_bytes = whole_bytes
 
     @property
     def keep_alive(self) -> bool:
@@ -71,12 +83,16 @@ class RequestHead:
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """One response's head; interim ones too. Compared by identity: shared."""
+    """One response's head; interim ones too. Compared by identity: shared.
+
+    ``whole_bytes``: the size of a body whose length is known, after which the connection stays; else -1.
+    """
 
     status: int
     reason: bytes
     http_version: bytes
     fields: Fields
+    whole_bytes: int
 
 
 class RequestHeads:
@@ -88,42 +104,42 @@ class RequestHeads:
 
     def parse(self, head: bytes) -> RequestHead:
         """``head`` ends with CRLF CRLF. Raises Refusal."""
-        line_end = head.find(b"\r\n")
         authority = None
-        plain = plain_line(head, line_end, self.limits)
-        if plain is not None:
-            method, target, version = plain
+        plain = PLAIN_LINE.match(head)
+        if plain is not None and plain.end() <= self.limits.line_bytes:
+            method, target, version = plain.groups()
+            block = head[plain.end() - 1 :]
         else:
-            method, target, version, authority = self._by_h11(head[:line_end])
+            method, target, version, authority = self._ask_h11(head)
+            block = head[head.find(b"\n") :]
         if len(head) > self.limits.head_bytes:
             raise Refusal(431, f"the head is longer than {self.limits.head_bytes} bytes")
-        fields = self._blocks.get(head[line_end + 1 :]) or self._new_block(head, line_end)
-        framing = fields.framing
-        if framing.host is None and version == b"1.1":
-            raise Refusal(400, "no Host")
-        if framing.chunked and version == b"1.0":
-            raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
-        return RequestHead(method, target, version, authority or framing.host, fields)
+        fields = self._blocks.get(block) or self._new_block(block)
+        host, whole_bytes = fields.framing.host, fields.whole_bytes
+        if version != b"1.1" or host is None or authority is not None or method == b"HEAD":
+            _check_version(version, fields.framing)
+            host, whole_bytes = authority or host, -1
+        return RequestHead(method, target, version, host, fields, whole_bytes)
 
-    def _by_h11(self, line: bytes) -> StartLine:
-        start = check_request_line(line, self.limits)
+    def _ask_h11(self, head: bytes) -> StartLine:
+        start = check_request_line(head[: head.find(b"\r\n")], self.limits)
         try:
             h11.Request(method=start.method, target=start.target, headers=[], http_version=b"1.0")
         except h11.LocalProtocolError as error:
             raise Refusal(400, str(error)) from error
         return start
 
-    def _new_block(self, head: bytes, line_end: int) -> Fields:
+    def _new_block(self, block: bytes) -> Fields:
         """One that ends with the ids that a gateway puts there is remembered without them.
 
         They differ in every request, so that no block would ever be seen twice. Their alphabet is a small
         part of what h11 takes for a value: its verdict on the block is the same with and without them.
         """
-        at = head.rfind(b"\r\nX-Request-Id: ", max(line_end, len(head) - _IDS_BYTES))
-        match = _IDS.match(head, at) if at >= 0 else None
+        at = block.rfind(b"\r\nX-Request-Id: ", -_IDS_BYTES)
+        match = _IDS.match(block, at) if at >= 0 else None
         if match is None:
-            return self._blocks.parse(head[line_end + 1 :])
-        fields = self._blocks.parse(head[line_end + 1 : at] + b"\r\n\r\n")
+            return self._blocks.parse(block)
+        fields = self._blocks.parse(block[:at] + b"\r\n\r\n")
         if len(fields.lines) + 2 > self.limits.fields:
             raise Refusal(431, f"more than {self.limits.fields} fields")
         ids = [_id_line(b"X-Request-Id", match[1]), _id_line(b"Traceparent", match[2])]
@@ -136,6 +152,14 @@ class RequestHeads:
     def forget(self) -> None:
         """Call it now and then: what was not seen since the last time is dropped."""
         self._blocks.forget()
+
+
+def _check_version(version: bytes, framing: Framing) -> None:
+    """What the fields must and must not say in that version (RFC 9112 3.2, 6.1)."""
+    if version == b"1.1" and framing.host is None:
+        raise Refusal(400, "no Host")
+    if version == b"1.0" and framing.chunked:
+        raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
 
 
 def _id_line(name: bytes, value: bytes) -> Line:
@@ -163,7 +187,8 @@ class ResponseHeads:
         fields = self._blocks.parse(head[line_end + 1 :])
         if fields.framing.chunked and status.http_version == b"1.0":
             raise Refusal(502, "Transfer-Encoding in an HTTP/1.0 response")
-        result = ResponseHead(status.code, status.reason, status.http_version, fields)
+        whole_bytes = _whole_response(status, fields)
+        result = ResponseHead(status.code, status.reason, status.http_version, fields, whole_bytes)
         self._heads.put(head, result)
         return result
 
@@ -171,3 +196,10 @@ class ResponseHeads:
         """As RequestHeads."""
         self._heads.age()
         self._blocks.forget()
+
+
+def _whole_response(status: StatusLine, fields: Fields) -> int:
+    bodiless = status.code < 200 or status.code in (204, 304)
+    if bodiless or fields.framing.content_length is None or status.http_version != b"1.1":
+        return -1
+    return fields.whole_bytes

@@ -39,6 +39,8 @@ _FAIRNESS = 16
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+#: What most edges are: bytes came, and there is room to send.
+_BYTES = select.EPOLLIN | select.EPOLLOUT
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _GONE = select.EPOLLHUP | select.EPOLLERR
 
@@ -81,13 +83,13 @@ class Stream:
         "_on_stir",
         "_poller",
         "_read_deadline",
-        "_readable",
         "_reader",
         "_writable",
         "_write_deadline",
         "_writer",
         "leaves_by_half_close",
         "on_gone",
+        "readable",
         "socket",
     )
 
@@ -97,7 +99,8 @@ class Stream:
         self._on_stir: Callable[[], object] | None = None
         self.leaves_by_half_close = False
         self._poller = poller
-        self._readable = True
+        #: Is there, for all we know, something to receive, or the end?
+        self.readable = True
         self._writable = True
         self._ended = False
         self._luck = 0
@@ -111,11 +114,6 @@ class Stream:
     def closed(self) -> bool:
         """Has this end been closed, by ``close``?"""
         return self.socket.fileno() < 0
-
-    @property
-    def stirring(self) -> bool:
-        """Is there, for all we know, something to receive, or the end?"""
-        return self._readable
 
     async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
         """Some bytes, ``b""`` at the end.
@@ -139,12 +137,12 @@ class Stream:
 
     def receive_nowait(self, size: int = RECEIVE_BYTES) -> bytes | None:
         """As ``receive``; None when nothing is there yet."""
-        if not self._readable:
+        if not self.readable:
             return None
         try:
             data = self.socket.recv(size)
         except BlockingIOError:
-            self._readable = False
+            self.readable = False
             return None
         except OSError as error:
             raise StreamBroken(str(error)) from error
@@ -152,7 +150,7 @@ class Stream:
             self._ended = True
         elif len(data) < size and not self._ended:
             # A short read means that the socket is empty: the next bytes make a new edge.
-            self._readable = False
+            self.readable = False
         return data
 
     def send_nowait(self, data: bytes) -> int:
@@ -254,8 +252,12 @@ class Stream:
 
     def notice(self, events: int) -> None:
         """An edge: wakes who waits for it."""
+        if events == _BYTES and self._on_stir is not None and self._writer is None:
+            self.readable = True
+            self._on_stir()
+            return
         if events & _READ:
-            self._readable = True
+            self.readable = True
             if events & _ENDED:
                 self._ended = True
             if self._reader is not None:

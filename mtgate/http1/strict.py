@@ -70,13 +70,14 @@ LENGTH_DIGITS = 15
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STRAY_UNFINISHED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]|(?<!\r)\n")
 _REQUEST_LINE = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])\Z")
-#: What most request lines are: origin form, nothing that has to be looked at twice. Its groups are method,
-#: target, path, minor version.
-_PLAIN_LINE = re.compile(
-    rb"([-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}) "
-    rb"((/[\x21\x22\x24\x26-\x3e\x40-\x5b\x5d-\x7e]*)(?:\?[\x21\x22\x24-\x7e]*)?) HTTP/1\.([01])\Z"
+#: What most request lines are: origin form, a path without percent-encoding and dot segments, any query. Its
+#: groups are method, target and version. h11 admits all of these, and so does ``check_request_line`` below
+#: (tests/mtgate/http1/test_agreement.py).
+PLAIN_LINE = re.compile(
+    rb"(?!CONNECT |TRACE )([-!#$%&'*+.^_`|~0-9A-Za-z]{1,64}) "
+    rb"((?:/(?!\.)[\x21\x22\x24\x26-\x2e\x30-\x3e\x40-\x5b\x5d-\x7e]*)+(?:\?[\x21\x22\x24-\x7e]*)?) "
+    rb"HTTP/(1\.[01])\r\n"
 )
-_VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)\Z", re.DOTALL)
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?\Z")
@@ -88,20 +89,6 @@ _DIGITS = re.compile(rb"[0-9]{1,%d}\Z" % LENGTH_DIGITS)
 def stray_byte(unfinished_head: bytes | bytearray, start: int) -> bool:
     """Does a head that is still coming in hold a byte that no rest can make good? Looks from ``start`` on."""
     return _STRAY_UNFINISHED.search(unfinished_head, max(start - 1, 0)) is not None
-
-
-def plain_line(head: bytes, end: int, limits: HeadLimits) -> tuple[bytes, bytes, bytes] | None:
-    """Method, target and version of the request line that ends there, if it is of the ordinary kind.
-
-    h11 admits all of these (tests/mtgate/http1/test_agreement.py). None: ask ``check_request_line``.
-    """
-    match = _PLAIN_LINE.match(head, 0, end)
-    if match is None or end > limits.line_bytes:
-        return None
-    method, target, path, minor = match.groups()
-    if b"/." in path or method in _NOT_SERVED:
-        return None
-    return method, target, _VERSIONS[minor]
 
 
 def check_request_line(line: bytes, limits: HeadLimits) -> StartLine:

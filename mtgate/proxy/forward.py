@@ -126,13 +126,14 @@ class Exchange:
 
         Once the answer streams only that is left to be counted.
         """
-        if self._admitted:
-            self._admitted = False
-            tenant.leave()
         if self._streaming:
             self._streaming = False
             tenant.streaming -= 1
-        self._gateway.after_exchange(tenant)
+        if self._admitted:
+            self._admitted = False
+            self._gateway.leave(tenant)
+        else:
+            self._gateway.check_drained(tenant.route.id)
 
     def _begin_streaming(self) -> None:
         self.leave(self._tenant)

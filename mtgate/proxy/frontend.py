@@ -208,11 +208,11 @@ class ClientConnection:
         """Goes on with what the shortcut began."""
         self.idle = False
         self._requests += 1
-        head, tenant = sent.head, sent.tenant
+        head, tenant = sent.head, sent.course.tenant
         self._incoming.begin_body(LengthReader(0))
         exchange = Exchange(self._gateway, self._incoming, self._socket, head, sent.trace)
         self._entry = (head, exchange, tenant, sent.began)
-        forwarding = rewrite.forwarding_fields(head, self._asker, sent.mount.prefix)
+        forwarding = rewrite.forwarding_fields(head, self._asker, sent.course.mount.prefix)
         forward = exchange.resume(tenant, sent.target, forwarding, sent.body, sent.upstream)
         keep = await self._forwarded(head, exchange, tenant, forward, True)
         self._log_entry("")
@@ -320,9 +320,8 @@ class ClientConnection:
         """Says why, and closes in order (the twelfth part of the gate's work)."""
         gateway = self._gateway
         if self._entry is None:
-            gateway.unrouted.requests += 1
             gateway.unrouted.refused += 1
-            gateway.unrouted.statuses[refusal.status] += 1
+            gateway.unrouted.count(refusal.status, 0, 0, 0.0)
         request_id = gateway.trace().request_id
         content_type, body = pages.problem(
             refusal.status, "bad-request", refusal.reason, request_id.decode("ascii"), None, {}

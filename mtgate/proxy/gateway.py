@@ -12,6 +12,7 @@ import secrets
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from mtgate.http1.fields import Fields
@@ -53,8 +54,10 @@ class Gateway:
         self.unrouted = Counters()
         self._tenants: dict[str, Tenant] = {}
         self._draining: set[tuple[str, int]] = set()
-        self._ids = _fresh_ids()
+        #: Fresh ids for a request.
+        self.trace = _traces().__next__
         self._entries: list[access.Entry] = []
+        self._times = settings.server_timing
         self.logs_access = settings.access_log in access.FORMATS
         self._format = access.FORMATS.get(settings.access_log)
         self._trusted = _Trusted(settings.trusted_proxies)
@@ -103,8 +106,9 @@ class Gateway:
                 self._draining.discard(waiting)
                 self.report({"op": "drained", "id": tenant_id, "generation": waiting[1]})
 
-    def after_exchange(self, tenant: Tenant) -> None:
-        """Called when a request has left the tenant."""
+    def leave(self, tenant: Tenant) -> None:
+        """Gives back the place of a request that the tenant has admitted."""
+        tenant.leave()
         if self._draining:
             self.check_drained(tenant.route.id)
 
@@ -112,14 +116,6 @@ class Gateway:
         self.report({"op": "wake", "id": tenant_id})
 
     # -- what a request needs
-
-    def trace(self) -> Trace:
-        """Fresh ids (W3C Trace Context), random."""
-        ids = next(self._ids, None)
-        if ids is None:
-            self._ids = _fresh_ids()
-            ids = next(self._ids)
-        return Trace(ids[0], b"00-%b-%b-01" % ids)
 
     def trace_of(self, fields: Fields) -> Trace:
         """A trusted proxy's ids, as far as they are well-formed; else fresh ones."""
@@ -145,10 +141,9 @@ class Gateway:
 
     def response_extra(self, response: ResponseHead, request_id: bytes, upstream_seconds: float) -> bytes:
         """Fields that the gateway adds to a worker's response."""
-        extra = b"X-Request-Id: %b\r\n" % request_id
-        if self.settings.server_timing:
-            extra += b"Server-Timing: worker;dur=%.1f\r\n" % (1000 * upstream_seconds)
-        return extra if rewrite.has_date(response.fields) else extra + self.date()
+        timing = _server_timing(int(10_000 * upstream_seconds)) if self._times else b""
+        date = b"" if rewrite.has_date(response.fields) else self.date()
+        return b"".join((b"X-Request-Id: ", request_id, b"\r\n", timing, date))
 
     def log(self, entry: access.Entry) -> None:
         """One line, sent with the next flush, or with some hundred others."""
@@ -193,9 +188,17 @@ class Gateway:
         access.forget()
 
 
-def _fresh_ids() -> Iterator[tuple[bytes, bytes]]:
-    """Trace and parent ids in hexadecimal, drawn together: a call for each costs more than the ids."""
-    return struct.iter_unpack("32s16s", secrets.token_hex(24 * TRACES_AT_ONCE).encode("ascii"))
+@lru_cache(maxsize=1024)
+def _server_timing(tenths: int) -> bytes:
+    return b"Server-Timing: worker;dur=%d.%d\r\n" % divmod(tenths, 10)
+
+
+def _traces() -> Iterator[Trace]:
+    """Random ids without end (W3C Trace Context), drawn many at a time: a call for each costs more."""
+    while True:
+        drawn = secrets.token_hex(24 * TRACES_AT_ONCE).encode("ascii")
+        for ids in struct.iter_unpack("32s16s", drawn):
+            yield Trace(ids[0], b"-".join((b"00", *ids, b"01")))
 
 
 def _counters_to_json(counters: Counters) -> dict[str, Any]:

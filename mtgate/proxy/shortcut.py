@@ -16,7 +16,7 @@ import trio
 
 from mtgate.http1.connection import Incoming
 from mtgate.http1.fields import Fields
-from mtgate.http1.heads import RequestHead, ResponseHead
+from mtgate.http1.heads import RequestHead
 from mtgate.http1.stream import Stream, StreamBroken
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import rewrite
@@ -31,39 +31,37 @@ PATIENCE_SECONDS = 1.0
 MAX_BODY_BYTES = 32 * 1024
 
 
-class Sent(NamedTuple):
-    """A request that is with a worker, and all that is needed to go on."""
-
-    head: RequestHead
-    body: bytes
-    mount: Mount
-    target: bytes
-    tenant: Tenant
-    upstream: Upstream
-    trace: Trace
-    began: float
-
-
 class Course(NamedTuple):
     """What stays the same while a client sends the same field block to the same tenant.
 
     ``lines``: see ``rewrite.request_lines``.
     """
 
-    host: bytes | None
+    fields: Fields
     mount: Mount
     tenant: Tenant
     lines: bytes
 
 
+class Sent(NamedTuple):
+    """A request that is with a worker, and all that is needed to go on."""
+
+    head: RequestHead
+    body: bytes
+    course: Course
+    target: bytes
+    upstream: Upstream
+    trace: Trace
+    began: float
+
+
 class Shortcut:
-    """One for each plain client connection. ``wait`` is the task's; the rest is called by the poller."""
+    """One for each client connection. ``wait`` is the task's; the rest is called by the poller."""
 
     __slots__ = (
         "_asker",
         "_client",
         "_course",
-        "_fields",
         "_gateway",
         "_incoming",
         "_sent",
@@ -81,9 +79,8 @@ class Shortcut:
         self._client = client
         self._incoming = incoming
         self._asker = asker
-        self._sent: Sent | None = None
         self._course: Course | None = None
-        self._fields: Fields | None = None
+        self._sent: Sent | None = None
         self._task: trio.lowlevel.Task | None = None
 
     @property
@@ -102,7 +99,7 @@ class Shortcut:
         Cancelled, it leaves nothing in use.
         """
         self._client.watch(self._on_client, self._gateway.poller.now + PATIENCE_SECONDS)
-        if self._incoming.buffer or (self._client.stirring and not self._request_came()):
+        if self._incoming.buffer or (self._client.readable and not self._request_came()):
             self._client.watch(None)
             return None
         self._task = trio.lowlevel.current_task()
@@ -111,8 +108,9 @@ class Shortcut:
             self._task = None
             self._client.watch(None)
             if self._sent is not None:
-                self._sent.tenant.drop(self._sent.upstream)
-                self._leave(self._sent.tenant)
+                tenant = self._sent.course.tenant
+                tenant.drop(self._sent.upstream)
+                self._gateway.leave(tenant)
                 self._sent = None
             return trio.lowlevel.Abort.SUCCEEDED
 
@@ -127,10 +125,6 @@ class Shortcut:
         task, self._task = self._task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
-
-    def _leave(self, tenant: Tenant) -> None:
-        tenant.leave()
-        self._gateway.after_exchange(tenant)
 
     # -- a request
 
@@ -159,7 +153,7 @@ class Shortcut:
             head = gateway.heads.parse(data[:end])
         except Refusal:
             return False
-        if not _is_whole_request(head, len(data) - end):
+        if head.whole_bytes != len(data) - end or head.whole_bytes > MAX_BODY_BYTES:
             return False
         found = gateway.table.match(head.target, head.host)
         if found is None or not self._send(head, data[end:], *found):
@@ -169,12 +163,7 @@ class Shortcut:
 
     def _send(self, head: RequestHead, body: bytes, mount: Mount, target: bytes) -> bool:
         gateway, course = self._gateway, self._course
-        if (
-            course is None
-            or course.mount is not mount
-            or head.fields is not self._fields
-            or head.host is not course.host
-        ):
+        if course is None or course.fields is not head.fields or course.mount is not mount:
             course = self._take_course(head, mount)
         tenant = course.tenant
         if body and tenant.max_body_bytes is not None and len(body) > tenant.max_body_bytes:
@@ -191,18 +180,17 @@ class Shortcut:
         if taken != len(data):
             # Nothing was answered and nothing complete was sent: the task begins anew on another connection.
             tenant.drop(upstream)
-            self._leave(tenant)
+            gateway.leave(tenant)
             return False
         now = gateway.poller.now
-        self._sent = Sent(head, body, mount, target, tenant, upstream, trace, now)
+        self._sent = Sent(head, body, course, target, upstream, trace, now)
         upstream.stream.watch(self._on_upstream, now + PATIENCE_SECONDS)
         return True
 
     def _take_course(self, head: RequestHead, mount: Mount) -> Course:
         forwarding = rewrite.forwarding_fields(head, self._asker, mount.prefix)
         lines = rewrite.request_lines(head, forwarding, head.fields.framing.content_length)
-        self._fields = head.fields
-        self._course = Course(head.host, mount, self._gateway.tenant(mount.route), lines)
+        self._course = Course(head.fields, mount, self._gateway.tenant(mount.route), lines)
         return self._course
 
     # -- its answer
@@ -219,7 +207,7 @@ class Shortcut:
             if data:
                 sent.upstream.incoming.buffer = data
             self._hand_over()
-        elif self.unsent or (self._client.stirring and not self._request_came()):
+        elif self.unsent or (self._client.readable and not self._request_came()):
             self._hand_over()
 
     def _answer(self, sent: Sent, data: bytes) -> bool:
@@ -231,14 +219,16 @@ class Shortcut:
             response = gateway.response_heads.parse(data[:end])
         except Refusal:
             return False
-        if not _is_whole_response(response, len(data) - end):
+        size = len(data) - end
+        if response.whole_bytes != size:
             return False
         seconds = gateway.poller.now - sent.began
         extra = gateway.response_extra(response, sent.trace.request_id, seconds)
-        answer = b"%b%b\r\n%b" % (rewrite.whole_response_head(response), extra, data[end:])
+        answer = b"".join((rewrite.whole_response_head(response), extra, b"\r\n", data[end:]))
         self._sent = None
-        sent.tenant.keep(sent.upstream)
-        self._leave(sent.tenant)
+        tenant = sent.course.tenant
+        tenant.keep(sent.upstream)
+        gateway.leave(tenant)
         self.served += 1
         try:
             taken = self._client.send_nowait(answer)
@@ -246,50 +236,23 @@ class Shortcut:
             taken = 0
         # A broken stream is the task's to find out about.
         self.unsent = answer[taken:]
-        self._note(sent, response.status, len(data) - end, seconds)
+        tenant.counters.count(response.status, len(sent.body), size, seconds)
+        if gateway.logs_access:
+            gateway.log(self._describe(sent, response.status, size, seconds))
         return True
 
-    def _note(self, sent: Sent, status: int, size: int, seconds: float) -> None:
-        """Counts and logs an exchange."""
-        received = len(sent.body)
-        sent.tenant.counters.count(status, received, size, seconds)
-        if self._gateway.logs_access:
-            entry = Entry(
-                time.time(),
-                self._asker.address,
-                sent.head,
-                sent.mount.route.id,
-                status,
-                received,
-                size,
-                seconds,
-                seconds,
-                0,
-                "",
-                sent.trace.request_id,
-            )
-            self._gateway.log(entry)
-
-
-def _is_whole_request(head: RequestHead, size: int) -> bool:
-    """Does everything that came make up exactly one request of the ordinary kind?"""
-    fields = head.fields
-    return (
-        fields.ordinary
-        and (fields.framing.content_length or 0) == size
-        and size <= MAX_BODY_BYTES
-        and head.http_version == b"1.1"
-        and head.method != b"HEAD"
-    )
-
-
-def _is_whole_response(head: ResponseHead, size: int) -> bool:
-    """Does everything that came make up exactly one final response with a body of a known length?"""
-    fields = head.fields
-    return (
-        fields.ordinary
-        and fields.framing.content_length == size
-        and head.status >= 200
-        and head.status not in (204, 304)
-        and head.http_version == b"1.1"
-    )
+    def _describe(self, sent: Sent, status: int, size: int, seconds: float) -> Entry:
+        return Entry(
+            time.time(),
+            self._asker.address,
+            sent.head,
+            sent.course.mount.route.id,
+            status,
+            len(sent.body),
+            size,
+            seconds,
+            seconds,
+            0,
+            "",
+            sent.trace.request_id,
+        )

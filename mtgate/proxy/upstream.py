@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,21 +70,25 @@ class Upstream:
 class Counters:
     """What happened since the last report; sizes are of bodies."""
 
-    requests: int = 0
     received_bytes: int = 0
     sent_bytes: int = 0
     retries: int = 0
     refused: int = 0
     upstream_seconds: float = 0.0
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> int:
+        """That are over."""
+        return sum(self.statuses.values())
 
     def count(self, status: int, received_bytes: int, sent_bytes: int, upstream_seconds: float) -> None:
         """One request that is over."""
-        self.requests += 1
-        self.statuses[status] += 1
-        self.received_bytes += received_bytes
+        self.statuses[status] = self.statuses.get(status, 0) + 1
         self.sent_bytes += sent_bytes
         self.upstream_seconds += upstream_seconds
+        if received_bytes:
+            self.received_bytes += received_bytes
 
 
 class Tenant:
@@ -107,6 +110,8 @@ class Tenant:
         self._on_wake = on_wake
         self._serves = route.serves
         self._waiting = trio.lowlevel.ParkingLot()
+        #: Those that wait, and those that were woken and have not gone on yet.
+        self._queueing = 0
         self._woken = False
         self._last_used = poller.now
         self._configure(route)
@@ -172,19 +177,19 @@ class Tenant:
 
     def begin_nowait(self) -> Upstream | None:
         """A place and an idle connection, if that needs no waiting and nothing has to be counted."""
-        if self._rated or not self.pool.idle or not self.admit_nowait():
+        if self._rated or not self._serves or self.in_flight >= self._max_in_flight or self._queueing:
             return None
         upstream = self.pool.take()
-        if upstream is None:
-            self.leave()
-        else:
+        if upstream is not None:
+            self.in_flight += 1
+            self._last_used = self._poller.now
             upstream.reused = True
         return upstream
 
     def leave(self) -> None:
         """The request is over, or its answer has begun; the one that waits longest is next."""
         self.in_flight -= 1
-        if self._waiting:
+        if self._queueing:
             self._waiting.unpark()
 
     async def _queue(self) -> None:
@@ -193,9 +198,13 @@ class Tenant:
         if len(self._waiting) >= limits.max_queue:
             raise Unavailable(503, "queue-full", f'too many requests wait for tenant "{self.route.id}"')
         deadline = trio.current_time() + limits.queue_timeout_seconds
-        with trio.move_on_at(deadline):
-            await self._wait_for_place()
-            return
+        self._queueing += 1
+        try:
+            with trio.move_on_at(deadline):
+                await self._wait_for_place()
+                return
+        finally:
+            self._queueing -= 1
         busy = "is busy" if self.route.serves else f"is {self.route.state}"
         detail = f'tenant "{self.route.id}" {busy}: no place within {limits.queue_timeout_seconds:g} s'
         raise Unavailable(503, "queue-timeout", detail)
@@ -241,7 +250,7 @@ class Tenant:
 
     def keep(self, upstream: Upstream) -> None:
         """After a whole exchange: for the next one. Anything that comes before it makes it useless."""
-        if upstream.stream.stirring:
+        if upstream.stream.readable:
             self.drop(upstream)
         elif self.pool.put(upstream):
             upstream.stream.watch(upstream.on_stir)
