@@ -75,6 +75,7 @@ PURE = (
     "tenant_runtime.connectors.sql.ddl",
     "tenant_runtime.connectors.sql.diff",
     "tenant_runtime.connectors.sql.discover",
+    "tenant_runtime.connectors.sql.operations",
     "tenant_runtime.connectors.sql.raw",
     "tenant_runtime.connectors.sql.settings",
     "tenant_runtime.connectors.sql.tables",

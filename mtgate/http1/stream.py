@@ -6,8 +6,8 @@ HTTP.
 A trio task waits on a socket by arming epoll anew each time and, for a deadline, by a cancel scope:
 together dearer than the rest of an exchange. Here each socket is registered once, edge-triggered, in one
 private epoll set that one trio task (``Poller.run``) waits for; the others are rescheduled from there.
-Deadlines are looked at by that task's sweep, so that they are late by at most ``SWEEP_SECONDS``. Everything
-else is trio as usual: cancellation, nurseries.
+Deadlines are looked at by that task's sweep, so that they are late by at most ``SWEEP_SECONDS``; it rests
+while there are none, so that an idle process sleeps. Everything else is trio as usual.
 """
 
 from __future__ import annotations
@@ -168,6 +168,8 @@ class Stream:
         """
         self._on_stir = on_stir
         self._read_deadline = deadline
+        if self._poller.resting and not self.rests:
+            self._poller.go_on()
 
     async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
         """Sends everything; each pause without progress may last ``stall_seconds``."""
@@ -228,6 +230,8 @@ class Stream:
         if self.closed:
             raise StreamBroken("closed at this end")
         self._luck = 0
+        if self._poller.resting:
+            self._poller.go_on()
         self._reader = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
@@ -239,6 +243,8 @@ class Stream:
         if self.closed:
             raise StreamBroken("closed at this end")
         self._luck = 0
+        if self._poller.resting:
+            self._poller.go_on()
         self._writer = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
@@ -249,6 +255,12 @@ class Stream:
             trio.lowlevel.reschedule(task, outcome.Error(error))
 
     # What follows is for the poller.
+
+    @property
+    def rests(self) -> bool:
+        """Is it watched without a deadline, so that the sweep has nothing to do for it?"""
+        waited_for = self._reader is not None or self._writer is not None
+        return self._on_stir is not None and self._read_deadline == math.inf and not waited_for
 
     def notice(self, events: int) -> None:
         """An edge: wakes who waits for it."""
@@ -290,6 +302,8 @@ class Poller:
         self.now = time.monotonic()
         self._epoll = select.epoll()
         self._streams: dict[int, Stream] = {}
+        self.resting = True
+        self._goes_on = trio.Event()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -299,6 +313,14 @@ class Poller:
         fd = stream.socket.fileno()
         self._streams[fd] = stream
         self._epoll.register(fd, _EVENTS)
+        if self.resting:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Ends the sweep's rest, because there may be a deadline again."""
+        self.resting = False
+        self.now = time.monotonic()
+        self._goes_on.set()
 
     def forget(self, stream: Stream) -> None:
         """Done by Stream.close. The kernel drops a closed descriptor from the set by itself."""
@@ -335,10 +357,14 @@ class Poller:
 
     async def _sweep(self) -> None:
         while True:
+            if self.resting:
+                self._goes_on = trio.Event()
+                await self._goes_on.wait()
             await trio.sleep(SWEEP_SECONDS)
             self.now = now = time.monotonic()
             for stream in list(self._streams.values()):
                 stream.expire(now)
+            self.resting = all(stream.rests for stream in self._streams.values())
 
 
 def peer_of(sock: socket.socket) -> Peer | None:

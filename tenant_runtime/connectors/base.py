@@ -119,6 +119,45 @@ class Connector(Protocol):
         """The raw way in for tenant code: SQL text, or a callable given the store's own handle."""
 
 
+class NeedsThread(Exception):
+    """A question cannot be put, or its answer not be dealt with, on the event loop: run it in a thread."""
+
+
+class Talk(Protocol):
+    """A connection for the event loop as its driver sees it: opened, and set not to block."""
+
+    socket: Any  # socket.socket
+
+    def ask(self, question: Any) -> bytes:
+        """What to send. Raises NeedsThread, or what is wrong with the question."""
+
+    def take(self, data: bytes) -> bool:
+        """Takes in a part of the answer; True once it is complete. Raises where it is none."""
+
+    def answer(self) -> Any:
+        """The answer that is complete. An error that the store reports is an answer too."""
+
+    def close(self) -> None: ...
+
+
+class Talkative(Protocol):
+    """What a connector adds whose driver need not block: ``connectors.wire`` runs its operations."""
+
+    answer_seconds: float  # after which a question counts as failed
+
+    def dial(self) -> Talk | None:
+        """A new connection, made in a thread; None where there can be none that does not block."""
+
+    def question(self, operation: str, arguments: Sequence[Any]) -> Any | None:
+        """What an operation asks of the store; None where that takes more than one exchange."""
+
+    def understood(self, question: Any, answer: Any) -> Any:
+        """The operation's result. Raises ConnectorError for an error of the store's, or NeedsThread."""
+
+    def lost(self, reason: str) -> ConnectorError:
+        """The error of a connection that broke."""
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
     """One step of a schema plan, in the order in which it must run."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -22,10 +22,14 @@ from tenant_runtime.connectors.base import (
     Connector,
     ConnectorError,
     DataSourceUnavailable,
+    NeedsThread,
     SchemaChange,
+    Talk,
+    Talkative,
     Transaction,
 )
 from tenant_runtime.connectors.pool import ThreadPool
+from tenant_runtime.connectors.wire import Wire
 from tenant_runtime.errors import ConfigurationError, LoopbackError
 from tenant_runtime.model.definition import ModelDefinition
 
@@ -126,6 +130,9 @@ class DataSource:
         self._pool: ThreadPool | None = None
         if not self.capabilities.inline:
             self._pool = ThreadPool(f"ds-{name}", self.capabilities.threads)
+        self._wire: Wire | None = None
+        if hasattr(connector, "dial"):
+            self._wire = self._wire_of(cast(Talkative, connector))
         self._connected = False
         self._connecting = threading.Lock()
         self._retry_at = 0.0
@@ -141,6 +148,8 @@ class DataSource:
     async def disconnect(self) -> None:
         if self._connected:
             self._connected = False
+            if self._wire is not None:
+                self._wire.close()
             await self.call(self.connector.disconnect)
         if self._pool is not None:
             self._pool.close()
@@ -149,8 +158,33 @@ class DataSource:
         await self.run("ping")
 
     async def run(self, operation: str, *arguments: Any) -> Any:
-        """One connector operation: inline, or in one of the data source's threads."""
+        """One connector operation: on the event loop where it can be, else in one of the threads."""
+        if self._wire is not None and self._connected:
+            try:
+                return await self._talk(self._wire, operation, arguments)
+            except NeedsThread:
+                pass
+            except ConnectorError as error:
+                raise self._translated(error) from error
         return await self.call(self._operate, operation, arguments)
+
+    async def _talk(self, wire: Wire, operation: str, arguments: tuple[Any, ...]) -> Any:
+        connector = cast(Talkative, self.connector)
+        question = connector.question(operation, arguments)
+        if question is None:
+            raise NeedsThread
+        return connector.understood(question, await wire.ask(question))
+
+    def _wire_of(self, connector: Talkative) -> Wire:
+        async def dial() -> Talk:
+            assert self._pool is not None
+            talk: Talk | None = await self._pool.run(connector.dial)
+            if talk is None:
+                self._wire = None
+                raise NeedsThread
+            return talk
+
+        return Wire(dial, self.capabilities.threads, connector.answer_seconds, connector.lost)
 
     async def execute(self, command: Any, parameters: Sequence[Any] = ()) -> Any:
         """The store's own language: SQL text with parameters, or a callable given the store's handle."""

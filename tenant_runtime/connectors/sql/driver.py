@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import select
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from tenant_runtime.connectors.base import ConnectorError, DataSourceUnavailable
+from tenant_runtime.connectors.base import ConnectorError, DataSourceUnavailable, Talk
 from tenant_runtime.connectors.sql.settings import Target
 
 #: What to do about a missing table; it ends the error's text in the log.
@@ -24,6 +25,12 @@ class Driver(Protocol):
 
     def is_dead(self, connection: Any) -> bool:
         """Whether an idle connection was ended by the server, without asking it."""
+
+    def conversation(self, target: Target) -> Talk | None:
+        """A new connection for the event loop; None where all of the driver's block."""
+
+    def asks_again(self, error: Exception, parameters: Sequence[Any]) -> bool:
+        """Whether ``connect``'s connections run a statement again that failed so, otherwise written."""
 
     def translate(self, data_source: str, error: Exception, connecting: bool) -> ConnectorError | None:
         """Our error for the driver's, None for one that it does not know."""

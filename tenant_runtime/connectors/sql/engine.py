@@ -11,7 +11,7 @@ as much as SQLite itself (docs/performance.md).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,19 +27,22 @@ from tenant_runtime.connectors.base import (
     Capabilities,
     ConnectorError,
     DataSourceUnavailable,
+    NeedsThread,
     QueryRefused,
     Row,
     SchemaChange,
+    Talk,
     Transaction,
 )
 from tenant_runtime.connectors.sql import ddl, schema
-from tenant_runtime.connectors.sql.compile import Compiler, Statement
+from tenant_runtime.connectors.sql.compile import Compiler
 from tenant_runtime.connectors.sql.driver import driver, unavailable
+from tenant_runtime.connectors.sql.operations import Asked, Operations
 from tenant_runtime.connectors.sql.raw import placeholders, plain_row
 from tenant_runtime.connectors.sql.settings import target
 from tenant_runtime.connectors.sql.tables import Mapping, Mappings, map_model
 from tenant_runtime.connectors.sql.values import zone_of
-from tenant_runtime.filter.query import EVERYTHING, Compare, Query, Where
+from tenant_runtime.filter.query import EVERYTHING, Query, Where
 from tenant_runtime.model.definition import ModelDefinition
 
 #: LoopBack's ``Transaction`` constants; what else a tenant's code passes is refused.
@@ -48,6 +51,9 @@ ISOLATION_LEVELS = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SE
 #: Connections beyond the pool's, for transactions: each keeps one until it ends.
 TRANSACTION_CONNECTIONS = 10
 
+
+#: Operations that are one statement each.
+ONE_STATEMENT = frozenset(("create", "find", "count", "update", "replace", "delete"))
 
 _ADVANCE_SEQUENCE = """
 SELECT setval(s, %s) FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS s) AS sequence
@@ -109,6 +115,8 @@ class SqlConnector:
         self.mappings = Mappings(partial(map_model, self.name, schema=self.default_schema, zone=zone))
         ordered = not settings.get("disableDefaultSort") and settings.get("defaultIdSort") is not False
         self._compiler = Compiler(self.name, default_order=ordered)
+        returns_keys = self.name == "postgresql"
+        self.operations = Operations(name, self.mappings, self._compiler, returns_keys=returns_keys)
         self._pool = self._make_pool()
 
     # ---- connections ----------------------------------------------------------------------------------
@@ -189,17 +197,11 @@ class SqlConnector:
             raise self.translated(error) from error
         return cursor
 
-    def _run(
-        self,
-        made: tuple[Statement, tuple[Any, ...]],
-        tx: Transaction | None,
-        read: Callable[[Any], Any],
-    ) -> Any:
-        statement, parameters = made
+    def _run(self, asked: Asked, tx: Transaction | None) -> Any:
         with self.connection(tx) as connection:
-            cursor = self.run_on(connection, statement.sql, parameters)
+            cursor = self.run_on(connection, asked.sql, asked.parameters)
             try:
-                return read(cursor)
+                return asked.read(cursor)
             except ConnectorError:
                 raise
             except Exception as error:
@@ -230,54 +232,36 @@ class SqlConnector:
             self.run_on(connection, "SELECT 1").close()
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
-        mapping = self._mapping(model)
-        made = self._compiler.insert(mapping, row)
-        ids = mapping.ids
-        given = row.get(ids[0]) if ids else None
-        if self.name == "postgresql" and ids:
-            stored = self._run(made, tx, lambda cursor: made[0].rows(cursor.fetchall()))
-            if mapping.serial and isinstance(given, int):
-                self._advance_sequence(mapping, given, tx)
-            return stored[0][ids[0]] if stored else given
-        last = self._run(made, tx, lambda cursor: cursor.lastrowid)
-        return given if given is not None or mapping.serial is None else last
+        key = self._run(self.operations.create(model, row), tx)
+        if self.name == "postgresql":
+            self._advance_sequence(self.operations.mapping(model), row, tx)
+        return key
 
-    def _advance_sequence(self, mapping: Mapping, id: int, tx: Transaction | None) -> None:
+    def _advance_sequence(self, mapping: Mapping, row: Row, tx: Transaction | None) -> None:
         """After a row with an id of the client's own the next made one follows it, as on the other stores."""
-        column = mapping.columns[mapping.serial or ""].name
+        id = row.get(mapping.serial or "")
+        if mapping.serial is None or not isinstance(id, int):
+            return
+        column = mapping.columns[mapping.serial].name
         with self.connection(tx) as connection:
             parameters = (id, ddl.table_of(mapping), column, id)
             self.run_on(connection, _ADVANCE_SEQUENCE, parameters).fetchall()
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
-        made = self._compiler.select(self._mapping(model), query)
-        found: list[Row] = self._run(made, tx, lambda cursor: made[0].rows(cursor.fetchall()))
+        found: list[Row] = self._run(self.operations.find(model, query), tx)
         return found
 
     def count(self, model: str, where: Where = EVERYTHING, tx: Transaction | None = None) -> int:
-        made = self._compiler.count(self._mapping(model), where)
-        return int(self._run(made, tx, lambda cursor: cursor.fetchone()[0]))
+        return int(self._run(self.operations.count(model, where), tx))
 
     def update(self, model: str, where: Where, changes: Row, tx: Transaction | None = None) -> int:
-        made = self._compiler.update(self._mapping(model), where, changes)
-        if made is None:
-            return self.count(model, where, tx)
-        return int(self._run(made, tx, _row_count))
+        return int(self._run(self.operations.update(model, where, changes), tx))
 
     def replace(self, model: str, id: Any, row: Row, tx: Transaction | None = None) -> int:
-        """Properties that ``row`` lacks become null; one that cannot be null is left as it is."""
-        mapping = self._mapping(model)
-        key = mapping.ids[0]
-        whole = {
-            name: row.get(name)
-            for name in mapping.columns
-            if name not in mapping.ids and (name in row or mapping.codecs[name].null is None)
-        }
-        where = Compare(key, "eq", id, mapping.property(key))
-        return self.update(model, where, whole, tx)
+        return int(self._run(self.operations.replace(model, id, row), tx))
 
     def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
-        return int(self._run(self._compiler.delete(self._mapping(model), where), tx, _row_count))
+        return int(self._run(self.operations.delete(model, where), tx))
 
     def begin(self, isolation: str | None = None) -> SqlTransaction:
         level = isolation.upper() if isolation else None
@@ -310,6 +294,35 @@ class SqlConnector:
             finally:
                 cursor.close()
 
+    # ---- Talkative ------------------------------------------------------------------------------------
+
+    @property
+    def answer_seconds(self) -> float:
+        return self.target.query_seconds
+
+    def dial(self) -> Talk | None:
+        try:
+            return self._driver.conversation(self.target)
+        except Exception as error:
+            raise self.translated(error, connecting=True) from error
+
+    def question(self, operation: str, arguments: Sequence[Any]) -> Asked | None:
+        if operation not in ONE_STATEMENT or isinstance(arguments[-1], SqlTransaction):
+            return None
+        given = arguments[:-1] if arguments[-1] is None else arguments
+        asked: Asked = getattr(self.operations, operation)(*given)
+        return asked
+
+    def understood(self, question: Asked, answer: Any) -> Any:
+        if answer.error is None:
+            return question.read(answer)
+        if self._driver.asks_again(answer.error, question.parameters):
+            raise NeedsThread
+        raise self.translated(answer.error) from answer.error
+
+    def lost(self, reason: str) -> ConnectorError:
+        return unavailable(self.data_source, reason)
+
     # ---- SchemaStore ----------------------------------------------------------------------------------
 
     def plan(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
@@ -323,15 +336,6 @@ class SqlConnector:
 
     def discover(self) -> list[dict[str, Any]]:
         return schema.definitions(self)
-
-    def _mapping(self, model: str) -> Mapping:
-        if model not in self.mappings:
-            raise ConnectorError(f'Model {model} is not attached to data source "{self.data_source}"')
-        return self.mappings[model]
-
-
-def _row_count(cursor: Any) -> int:
-    return int(cursor.rowcount)
 
 
 def _mysql_version(connection: Any) -> tuple[int, ...]:

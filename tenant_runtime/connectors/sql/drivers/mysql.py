@@ -5,18 +5,20 @@ What a client may see of an error is what the original's ``set-http-code`` lets 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
 from pymysql.connections import MAX_PACKET_LEN
-from pymysql.constants import CLIENT, CR, ER
-from pymysql.protocol import MysqlPacket
+from pymysql.constants import CLIENT, COMMAND, CR, ER
 
-from tenant_runtime.connectors.base import ConnectorError, DuplicateKey
+from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, NeedsThread
 from tenant_runtime.connectors.sql.driver import MAKE_TABLES, has_unread, unavailable
 from tenant_runtime.connectors.sql.drivers import surrogates
-from tenant_runtime.connectors.sql.drivers.mysql_rows import ERROR, Result
+from tenant_runtime.connectors.sql.drivers.mysql_rows import Reply
+from tenant_runtime.connectors.sql.operations import Asked
 from tenant_runtime.connectors.sql.settings import Target
 
 #: MySQL's error names by number, for ``code``: ER_DUP_ENTRY, ER_NO_SUCH_TABLE, …
@@ -45,6 +47,9 @@ _MYSQL_AWAY = {
     4031: "the connection was idle for too long",
 }
 
+QUERY = bytes([COMMAND.COM_QUERY])
+RECEIVE_BYTES = 64 * 1024
+
 #: A text does not fit the character set of its column.
 _WRONG_TEXT = (ER.TRUNCATED_WRONG_VALUE_FOR_FIELD, ER.INVALID_CHARACTER_STRING)
 
@@ -65,12 +70,13 @@ class _Connection(pymysql.connections.Connection):
     """
 
     # PyMySQL's own, which its published types leave out
-    _next_seq_id: int
-    _read_bytes: Callable[[int], bytes]
     _force_close: Callable[[], None]
+    _sock: socket.socket
+    _result: Any
 
     def __init__(self, **arguments: Any) -> None:
-        self.columns: dict[bytes, Any] = {}  # what ``Result`` remembers of columns
+        self.columns: dict[bytes, Any] = {}  # what ``Reply`` remembers of columns
+        self._unread = b""  # of a reply with several results
         super().__init__(**arguments)
 
     def settle(self, query_seconds: float) -> None:
@@ -85,35 +91,73 @@ class _Connection(pymysql.connections.Connection):
         try:
             return int(super().query(sql, unbuffered))
         except pymysql.err.MySQLError as error:
-            if error.args[0] not in _WRONG_TEXT or not isinstance(sql, str) or not surrogates.has_wide(sql):
+            if not isinstance(sql, str) or not asks_again(error, [sql]):
                 raise
             return int(super().query(surrogates.split(sql), unbuffered))
-
-    def payload(self) -> bytes:
-        """The next packet's bytes, put together where it came in parts; the server's error is raised."""
-        data, size = b"", MAX_PACKET_LEN
-        while size == MAX_PACKET_LEN:
-            head = self._read_bytes(4)
-            if head[3] != self._next_seq_id:
-                self._force_close()
-                raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, "a packet is missing")
-            self._next_seq_id = (head[3] + 1) & 0xFF
-            size = head[0] | head[1] << 8 | head[2] << 16
-            data += self._read_bytes(size)
-        if data[0] == ERROR:
-            MysqlPacket(data, self.encoding).raise_for_error()
-        return data
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         if unbuffered:
             return super()._read_query_result(unbuffered)  # type: ignore[misc]
         self._result = None
-        result = Result(self)
-        result.read()
-        self._result = result
-        if result.server_status is not None:
-            self.server_status = result.server_status
-        return result.affected_rows
+        reply, data = Reply(self), self._unread
+        try:
+            while not reply.take(data):
+                data = self._received()
+        except BaseException:
+            self._force_close()
+            raise
+        self._unread = reply.rest
+        return self.understood(reply)
+
+    def _received(self) -> bytes:
+        try:
+            data: bytes = self._sock.recv(RECEIVE_BYTES)
+        except OSError as error:
+            raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, str(error)) from error
+        if not data:
+            raise pymysql.err.OperationalError(CR.CR_SERVER_LOST, "the server closed the connection")
+        return data
+
+    def understood(self, reply: Reply) -> int:
+        """Takes note of a complete reply: the number of rows, or the server's error."""
+        if reply.server_status is not None:
+            self.server_status = reply.server_status
+        if reply.error is not None:
+            raise reply.error
+        self._result = reply
+        return reply.affected_rows
+
+
+class Conversation:
+    """A connection whose statements are sent and answered on the event loop (``connectors.wire.Talk``)."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+        self.socket: socket.socket = connection._sock
+        self.socket.setblocking(False)
+        self._cursor = connection.cursor()  # it writes parameters into statements, and does nothing else
+        self._reply = Reply(connection)
+
+    def ask(self, question: Asked) -> bytes:
+        try:
+            data = self._cursor.mogrify(question.sql, question.parameters).encode(self.connection.encoding)
+        except (TypeError, UnicodeError) as error:  # for the thread to report
+            raise NeedsThread from error
+        if len(data) + 1 >= MAX_PACKET_LEN:
+            raise NeedsThread("the statement is longer than a packet")
+        self._reply = Reply(self.connection)
+        return (len(data) + 1).to_bytes(3, "little") + b"\0" + QUERY + data
+
+    def take(self, data: bytes) -> bool:
+        return self._reply.take(data)
+
+    def answer(self) -> Reply:
+        if self._reply.server_status is not None:
+            self.connection.server_status = self._reply.server_status
+        return self._reply
+
+    def close(self) -> None:
+        self.connection._force_close()
 
 
 def connect(target: Target) -> Any:
@@ -131,6 +175,21 @@ def connect(target: Target) -> Any:
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
         connection.select_db(target.database)
     return connection
+
+
+def conversation(target: Target) -> Conversation | None:
+    """A new connection for the event loop; None when it is encrypted: TLS has its own way of not blocking."""
+    connection = connect(target)
+    if isinstance(connection._sock, ssl.SSLSocket):
+        connection.close()
+        return None
+    return Conversation(connection)
+
+
+def asks_again(error: Exception, parameters: Sequence[Any]) -> bool:
+    """A column takes no four bytes for a character: they are written as two surrogates then."""
+    texts = (value for value in parameters if isinstance(value, str))
+    return error.args[:1] != () and error.args[0] in _WRONG_TEXT and any(map(surrogates.has_wide, texts))
 
 
 def is_dead(connection: Any) -> bool:

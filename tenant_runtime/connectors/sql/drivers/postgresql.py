@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,15 @@ def connect(target: Target) -> Any:
 
 def is_dead(connection: Any) -> bool:
     return has_unread(-1 if connection.closed else connection.fileno())
+
+
+def conversation(target: Target) -> None:
+    """libpq could, but psycopg's coroutines are asyncio's."""
+
+
+def asks_again(error: Exception, parameters: Sequence[Any]) -> bool:
+    """Never."""
+    return False
 
 
 def translate(data_source: str, error: Exception, connecting: bool) -> ConnectorError | None:

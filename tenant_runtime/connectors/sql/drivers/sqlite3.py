@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, QueryRefused
@@ -52,6 +52,15 @@ def connect(target: Target) -> Any:
 
 
 def is_dead(connection: Any) -> bool:
+    return False
+
+
+def conversation(target: Target) -> None:
+    """SQLite is no server: its calls block."""
+
+
+def asks_again(error: Exception, parameters: Sequence[Any]) -> bool:
+    """Never."""
     return False
 
 
