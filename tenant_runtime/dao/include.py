@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tenant_runtime.dao.operation import sanitized_where, tree
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter
 from tenant_runtime.model.javascript import UNDEFINED, to_text, truthy
@@ -140,9 +141,10 @@ class _Fetch:
     async def _find(self, target: ModelClass, filter: Filter, key: str, keys: list[Any]) -> list[Instance]:
         """All related objects of those keys; limits count for each key."""
         keys = list({to_text(value): value for value in keys}.values())
-        if not keys:
-            return []
         options = {**self.options, "prohibitProtectedPropertiesInQuery": True}
+        if not keys:
+            tree(target, sanitized_where(target, filter["where"], options), options)  # for its complaints
+            return []
         paged = any(truthy(filter.get(name)) for name in ("limit", "skip", "offset"))
         size = int(target.source().settings.get("inqLimit") or INQ_LIMIT)
         if paged and target.source().capabilities.per_parent_limit:

@@ -202,6 +202,8 @@ async def replace_by_id(model: ModelClass, id: Any, data: Any, options: Options)
     if context is not None:
         row = context.data
     key = instance._data.get(name)
+    if key != key:  # a number's NaN: the store is asked for what the client wrote, and has no such object
+        key = id
     if not await source.run("replace", model.name, key, storable(model, row), transaction_of(options)):
         raise not_found(f"Could not replace. Object with id {to_text(id)} does not exist!")
     row = await loaded(model, row, options, state, False)

@@ -85,7 +85,8 @@ def _clauses(name: str, value: Any, context: WhereContext) -> list[Where]:
     try:
         clauses = coerce_array(value)
     except ValueError as error:
-        raise bad_where(f"The {name} operator has invalid clauses {as_json(value)}: {error}") from None
+        shown = as_json("null" if value is None else value)  # as the original's message formatter has it
+        raise bad_where(f"The {name} operator has invalid clauses {shown}: {error}") from None
     trees = []
     for clause in clauses:
         if clause is None:

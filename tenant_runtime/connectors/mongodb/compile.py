@@ -79,8 +79,8 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case "eq":
             if value is None:
                 return None if mapping.implicit_null else {"$type": 10}
-            if isinstance(value, dict) and value:
-                return operation(value)
+            if isinstance(value, dict) and (value or not mapping.strict):
+                return operation(value) if value else None  # of {} the original makes undefined: is missing
             return loosely(value, mapping)
         case "neq":
             return {"$ne": value}

@@ -332,12 +332,37 @@ def _sqlite_number(value: Any) -> Any:
     return float(found) if isinstance(found, Decimal) else found
 
 
+def _spoken(value: Any) -> str:
+    return to_text(value) if isinstance(value, list | dict) else text(value)
+
+
+def _single(convert: Convert) -> Convert:
+    """A number's condition may be a list, which the drivers write out: one with a single item is that item.
+
+    An object in it is written as a text; a longer list is no value, and the database refuses it.
+    """
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, list) and len(value) == 1:
+            value = to_text(value[0]) if isinstance(value[0], dict | list) else value[0]
+        return convert(value)
+
+    return encode
+
+
 #: What these decoders give back as it came.
 _READY: dict[Convert, type] = {text: str, number: int, _bytes: bytes}
 
 #: Values in a where clause. The original makes an object of a text there, and so compares with its JSON.
+#: Lists become texts as in JavaScript, "a,b".
 _QUERY: dict[str, dict[str, Convert]] = {
-    "mysql": {"object": _quoted},
-    "postgresql": {"object": _quoted, "array": to_json, "number": leading_number},
-    "sqlite3": {"object": _quoted, "number": _sqlite_number},
+    "mysql": {"object": _quoted, "string": _spoken, "text": _spoken, "number": _single(exact)},
+    "postgresql": {
+        "object": _quoted,
+        "array": to_json,
+        "string": _spoken,
+        "text": _spoken,
+        "number": leading_number,
+    },
+    "sqlite3": {"object": _quoted, "string": _spoken, "text": _spoken, "number": _sqlite_number},
 }

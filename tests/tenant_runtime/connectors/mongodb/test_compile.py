@@ -73,9 +73,9 @@ def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compa
         (Group("nor", (compare("name", "eq", "a"),)), {"$nor": [{"name": "a"}]}),
         (Group("and", (compare("$where", "eq", "while(1){}"), compare("name", "eq", "a"))), {"name": "a"}),
         (compare("name", "raw", {"$where": "1", "$gt": "a"}), {"name": {"$gt": "a"}}),
-        (compare("$expr", "eq", {"$function": {"body": "f"}}), {"$expr": {}}),
+        (compare("$expr", "eq", {"$function": {"body": "f"}}), {"$expr": None}),
         (compare("n", "eq", {"mod": [2, 1], "gt": 5}), {"n": {"$mod": [2, 1]}}),
-        (compare("n", "eq", {}), {"n": {}}),
+        (compare("n", "eq", {}), {"n": None}),
     ],
 )
 def test_where(where: Any, document: dict[str, Any]) -> None:

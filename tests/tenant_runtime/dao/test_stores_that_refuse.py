@@ -1,0 +1,38 @@
+"""What reaches a database that is stricter than the memory connector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenant_runtime.connectors.datasource import create_data_source
+from tenant_runtime.errors import LoopbackError
+from tests.tenant_runtime.registries import registry_of
+
+NOTE = {"name": "Note", "base": "PersistedModel", "properties": {"title": "string"}}
+
+
+async def test_a_text_where_the_id_is_a_number_is_an_object_that_is_not_there(
+    mysql_database: dict[str, Any], tmp_path: Path
+) -> None:
+    source = create_data_source("db", mysql_database, tmp_path)
+    registry = registry_of(NOTE, source=source)
+    await source.automigrate("Note")
+    try:
+        with pytest.raises(LoopbackError, match="Object with id abc does not exist") as caught:
+            await registry.models["Note"].replace_by_id("abc", {"title": "a"})
+        assert caught.value.status == 404
+    finally:
+        await source.disconnect()
+
+
+async def test_a_bad_scope_is_refused_though_nothing_is_related(tmp_path: Path) -> None:
+    owner = {**NOTE, "name": "Owner", "relations": {"notes": {"type": "hasMany", "model": "Note"}}}
+    registry = registry_of(NOTE, owner)
+    owners = registry.models["Owner"]
+    await owners.create({"title": "a"})
+    scope = {"where": {"title": {"ilike": 1}}}
+    with pytest.raises(LoopbackError, match="Expected a string or RegExp"):
+        await owners.find({"include": {"relation": "notes", "scope": scope}})
