@@ -24,6 +24,7 @@ import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import random
 import runpy
@@ -95,6 +96,7 @@ def preload() -> list[str]:
         except Exception as error:  # the tenants' own boots will show what it is
             problems.append(f"warming: {type(error).__name__}: {error}")
     gc.collect()
+    sys._clear_type_cache()  # a fork that puts another name into it would write to the old one's page, too
     gc.freeze()
     return problems
 
@@ -227,7 +229,9 @@ def run_worker() -> int:
 
 
 def run_tool(words: list[str]) -> int:
-    """`python -m words…` in this process."""
+    """`python -m words…` in this process, with logging as an interpreter has it."""
+    logging.root.handlers.clear()
+    logging.root.setLevel(logging.WARNING)
     sys.argv = list(words)
     sys.modules.pop(words[0], None)  # preloaded perhaps; runpy warns of a module that it runs twice
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)
