@@ -1,8 +1,8 @@
 """Makes the zygote as a worker is after its first requests, so that forks share that memory.
 
-In charge of: booting a small app on SQLite and asking it, in a folder of its own that is gone afterwards, and
-setting up what every worker does alike, such as logging; filling the gaps between what is shared. Must not leave a thread, a connection or a descriptor behind: the
-zygote forks next. Measured: docs/performance.md.
+In charge of: booting a small app on SQLite and asking it, in a folder of its own that is gone afterwards;
+setting up what every worker does alike, such as logging; filling the gaps between what is shared. Must not
+leave a thread, a connection or a descriptor behind: the zygote forks next. Measured: docs/performance.md.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from tenant_runtime.errors import ConfigurationError
 from tenant_runtime.mixins.catalogue import apply_mixin
 from tenant_runtime.model.build import build, configure
 from tenant_runtime.model.declared import enforce
+from tenant_runtime.model.definition import ModelDefinition
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.remoting.hooks import settle
 from tenant_runtime.remoting.publish import WHEN, share, switches_for
@@ -117,7 +118,7 @@ async def define_models(app: App, files: AppFiles) -> None:
     """Built-in models, then those of the app that are used, each after its base."""
     for name in catalogue.names():
         if name not in app.registry and name not in files.models:
-            await define_model(app, files, ModelFile(name, "", catalogue.definition(name)))
+            await define_builtin(app, files, name)
     entries = files.families["model-config"]
     wanted = [name for name in entries if name != "_meta" and not name.startswith("$")]
     for name in wanted:
@@ -129,6 +130,14 @@ async def define_models(app: App, files: AppFiles) -> None:
                 file=files.family_file("model-config"),
                 pointer=f"/{name}",
             )
+
+
+async def define_builtin(app: App, files: AppFiles, name: str) -> None:
+    definition = catalogue.built(name, files.models)
+    if definition is None:
+        await define_model(app, files, ModelFile(name, "", catalogue.definition(name)))
+    else:
+        await equip(app, files, definition)
 
 
 async def define_with_base(app: App, files: AppFiles, name: str, trail: tuple[str, ...]) -> None:
@@ -166,18 +175,23 @@ async def define_model(app: App, files: AppFiles, source: ModelFile) -> None:
         raise ConfigurationError(
             f'extends the unknown model "{base_name}"', file=source.file, pointer="/base"
         )
-    model = app.registry.define(
-        build(source.json, base.definition if base else None, file=source.file, warn=warn)
-    )
-    behaviour.equip(model)
-    for name, options in model.definition.mixins.items():
-        if options is not False:
-            await use_mixin(files, model, name, options, source.file)
+    definition = build(source.json, base.definition if base else None, file=source.file, warn=warn)
+    model = await equip(app, files, definition)
     if source.code is not None:
         await run_setup(files, source.code, "setup", model)
     elif source.script:
         message = "this model's JavaScript is not run: its hooks and methods are missing until there is a .py"
         files.warn(message, source.script)
+
+
+async def equip(app: App, files: AppFiles, definition: ModelDefinition) -> ModelClass:
+    """The class of a definition, with its built-in behaviour and its mixins."""
+    model = app.registry.define(definition)
+    behaviour.equip(model)
+    for name, options in definition.mixins.items():
+        if options is not False:
+            await use_mixin(files, model, name, options, definition.source)
+    return model
 
 
 async def use_mixin(files: AppFiles, model: ModelClass, name: str, options: Any, file: str) -> None:

@@ -8,6 +8,8 @@ hands in parsed JSON), data sources, model classes.
 from __future__ import annotations
 
 import copy
+import functools
+import pickle
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -36,14 +38,24 @@ def ignore(message: str, pointer: str) -> None:
 
 
 def root_definitions() -> dict[str, ModelDefinition]:
-    """The three models that everything descends from; their id is inherited by models that declare none."""
+    """The three models that everything descends from; their id is inherited by models that declare none.
+
+    Fresh copies: built once in a process, so that a fork of the zygote does not do it again.
+    """
+    copies: dict[str, ModelDefinition] = pickle.loads(_pickled_roots())
+    return copies
+
+
+@functools.cache
+def _pickled_roots() -> bytes:
     model = build({"name": "Model"}, None)
     settings = {"base": "Model", "replaceOnPUT": True}
-    return {
+    roots = {
         "Model": model,
         "PersistedModel": build({"name": "PersistedModel", **settings}, model),
         "KeyValueModel": build({"name": "KeyValueModel", "base": "Model"}, model),
     }
+    return pickle.dumps(roots)
 
 
 def build(
@@ -146,6 +158,7 @@ def derive(definition: ModelDefinition) -> None:
     definition.force_id = "auto" if forced == "auto" else bool(forced)
 
 
+@functools.lru_cache(maxsize=1024)
 def inflection_plural(name: str) -> str:
     """The plural as the original's inflector has it (its table is the one of Rails, like this library's)."""
     return inflection.pluralize(name)

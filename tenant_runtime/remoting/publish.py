@@ -38,9 +38,9 @@ def share(
     ``attached`` are the models' names in the order in which they were attached.
     """
     remoting = model.settings.get("remoting") or {}
-    shared = SharedClass(model.name, model.definition.http_path, model, remoting.get("normalizeHttpPath"))
-    for method in inherited_methods(model):
-        shared.define(method)
+    inherited = functools.partial(inherited_methods, model)
+    normalize = remoting.get("normalizeHttpPath")
+    shared = SharedClass(model.name, model.definition.http_path, model, normalize, inherited)
     for name, spec, function in declared_methods(model):
         shared.define(custom_method(model, name, spec, function, warn))
     shared.resolver = functools.partial(resolve, model, attached)

@@ -8,6 +8,7 @@ Source: strong-remoting ``rest-adapter``, loopback ``server/middleware/rest.js``
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -54,7 +55,7 @@ class RestAdapter:
     def build_table(self) -> RouteTable[BoundMethod]:
         factories = {one.name.lower(): one.model for one in self.app.shared_classes if one.model is not None}
         return RouteTable(
-            ClassRoutes(one.name, self.class_path(one), self.entries(one, factories))
+            ClassRoutes(one.name, self.class_path(one), functools.partial(self.entries, one, factories))
             for one in self.app.shared_classes
         )
 

@@ -4,14 +4,15 @@ In charge of: the order of routes and the match, both as the original's (strong-
 express' router): paths without regard to case, trailing slashes tolerated, literal parts before parameters, a
 class takes every path below its own. Must not know: requests, invocation.
 
-The table is built once; a look-up is a dictionary access and a comparison of segments.
+The table is built once, each class's part when it is first asked for; a look-up is a dictionary access and a
+comparison of segments.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -117,13 +118,17 @@ def compare_routes(left: Entry[Target], right: Entry[Target]) -> int:
 
 
 class ClassRoutes(Generic[Target]):
-    """The routes of one class, in order."""
+    """The routes of one class, in order; ``make`` gives them when the class is first asked for."""
 
-    def __init__(self, name: str, path: str, entries: Iterable[Entry[Target]]) -> None:
+    def __init__(self, name: str, path: str, make: Callable[[], Iterable[Entry[Target]]]) -> None:
         self.name = name
         self.path = path
-        self.entries = sorted(entries, key=functools.cmp_to_key(compare_routes))
+        self._make = make
         self._candidates: dict[tuple[str, int], list[Entry[Target]]] = {}
+
+    @functools.cached_property
+    def entries(self) -> list[Entry[Target]]:
+        return sorted(self._make(), key=functools.cmp_to_key(compare_routes))
 
     def candidates(self, method: str, count: int) -> list[Entry[Target]]:
         """The routes that may match a path of ``count`` segments; kept, for known methods and sane depths."""

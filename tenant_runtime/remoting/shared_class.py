@@ -13,21 +13,31 @@ from typing import Any
 
 from tenant_runtime.remoting.shared_method import SharedMethod
 
-#: Methods that depend on the model's relations and scopes, made when they are asked for.
+#: Methods that are made when somebody asks for them: most models of an app are never asked for.
 Resolver = Callable[[], Iterable[SharedMethod]]
 
 
 class SharedClass:
-    """``methods()`` are the enabled ones, those of relations and scopes first, as in the original."""
+    """``methods()`` are the enabled ones, those of relations and scopes first, as in the original.
+
+    ``inherited`` makes those of the base (PersistedModel's), which declared ones may replace; ``resolver``
+    those that depend on relations and scopes.
+    """
 
     def __init__(
-        self, name: str, http_path: str, model: Any = None, normalize_path: bool | None = None
+        self,
+        name: str,
+        http_path: str,
+        model: Any = None,
+        normalize_path: bool | None = None,
+        inherited: Resolver | None = None,
     ) -> None:
         self.name = name
         self.http_path = http_path
         self.model = model
         self.normalize_path = normalize_path
-        self.own_methods: list[SharedMethod] = []
+        self._inherited = inherited
+        self._declared: list[SharedMethod] = []
         self.disabled: set[str] = set()
         self.resolver: Resolver | None = None
         self._resolved: list[SharedMethod] | None = None
@@ -35,12 +45,24 @@ class SharedClass:
     def define(self, method: SharedMethod) -> SharedMethod:
         """Add a method; one of the same name and kind takes the older one's place."""
         method.class_name = self.name
-        for index, other in enumerate(self.own_methods):
+        for index, other in enumerate(self._declared):
             if other.key == method.key:
-                self.own_methods[index] = method
+                self._declared[index] = method
                 return method
-        self.own_methods.append(method)
+        self._declared.append(method)
         return method
+
+    @property
+    def own_methods(self) -> list[SharedMethod]:
+        """Inherited and declared ones."""
+        if self._inherited is not None:
+            inherited, self._inherited = list(self._inherited()), None
+            declared, self._declared = self._declared, inherited
+            for method in inherited:
+                method.class_name = self.name
+            for method in declared:
+                self.define(method)
+        return self._declared
 
     def relations_changed(self) -> None:
         self._resolved = None
@@ -70,6 +92,8 @@ class SharedClass:
 
     def apply_switches(self, switches: Mapping[str, bool]) -> None:
         """``sharedMethods`` of config.json and model-config.json: exact names win over globs."""
+        if not switches:
+            return
         globs = [(glob_pattern(name), shared) for name, shared in switches.items() if "*" in name]
         for method in self.all_methods():
             if method.key in switches:

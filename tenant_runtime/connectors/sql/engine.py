@@ -14,7 +14,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,11 +117,12 @@ class SqlConnector:
         self._compiler = Compiler(self.name, default_order=ordered)
         returns_keys = self.name == "postgresql"
         self.operations = Operations(name, self.mappings, self._compiler, returns_keys=returns_keys)
-        self._pool = self._make_pool()
 
     # ---- connections ----------------------------------------------------------------------------------
 
-    def _make_pool(self) -> pool.Pool:
+    @cached_property
+    def _pool(self) -> pool.Pool:
+        """Of connections; made when the first one is needed."""
         if self.name == "sqlite3" and self.target.database == ":memory:":
             return pool.StaticPool(self._connect, reset_on_return=None)
         made = pool.QueuePool(
@@ -224,8 +225,9 @@ class SqlConnector:
                 self.capabilities = replace(self.capabilities, per_parent_limit=windows)
 
     def disconnect(self) -> None:
-        self._pool.dispose()
-        self._pool = self._pool.recreate()
+        made = self.__dict__.pop("_pool", None)  # the next connection makes another one
+        if made is not None:
+            made.dispose()
 
     def ping(self) -> None:
         with self.connection() as connection:

@@ -50,7 +50,7 @@ MATCHES = [
 
 
 def table() -> ClassRoutes[str]:
-    return ClassRoutes("Item", "Items", [Entry(verb, path, f"{verb} {path}") for verb, path in PATHS])
+    return ClassRoutes("Item", "Items", lambda: [Entry(verb, path, f"{verb} {path}") for verb, path in PATHS])
 
 
 @pytest.mark.parametrize(("method", "segments", "target", "parameters"), MATCHES)
