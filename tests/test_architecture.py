@@ -80,6 +80,7 @@ PURE = (
     "tenant_runtime.connectors.sql.settings",
     "tenant_runtime.connectors.sql.tables",
     "tenant_runtime.connectors.sql.values",
+    "tenant_runtime.connectors.mongodb.commands",
     "tenant_runtime.connectors.mongodb.compile",
     "tenant_runtime.connectors.mongodb.ids",
     "tenant_runtime.connectors.mongodb.mapping",

@@ -123,6 +123,13 @@ class NeedsThread(Exception):
     """A question cannot be put, or its answer not be dealt with, on the event loop: run it in a thread."""
 
 
+@dataclass(slots=True)
+class Further:
+    """In the place of a result: there is another question to be put first."""
+
+    question: Any
+
+
 class Talk(Protocol):
     """A connection for the event loop as its driver sees it: opened, and set not to block."""
 
@@ -152,7 +159,9 @@ class Talkative(Protocol):
         """What an operation asks of the store; None where that takes more than one exchange."""
 
     def understood(self, question: Any, answer: Any) -> Any:
-        """The operation's result. Raises ConnectorError for an error of the store's, or NeedsThread."""
+        """The operation's result, or Further. Raises ConnectorError for an error of the store's, or
+        NeedsThread.
+        """
 
     def lost(self, reason: str) -> ConnectorError:
         """The error of a connection that broke."""

@@ -22,6 +22,7 @@ from tenant_runtime.connectors.base import (
     Connector,
     ConnectorError,
     DataSourceUnavailable,
+    Further,
     NeedsThread,
     SchemaChange,
     Talk,
@@ -173,7 +174,11 @@ class DataSource:
         question = connector.question(operation, arguments)
         if question is None:
             raise NeedsThread
-        return connector.understood(question, await wire.ask(question))
+        result = connector.understood(question, await wire.ask(question))
+        while isinstance(result, Further):
+            question = result.question
+            result = connector.understood(question, await wire.ask(question))
+        return result
 
     def _wire_of(self, connector: Talkative) -> Wire:
         async def dial() -> Talk:

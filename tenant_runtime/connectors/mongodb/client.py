@@ -13,6 +13,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
 
+import bson
 from bson import CodecOptions
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
@@ -34,11 +35,14 @@ from tenant_runtime.connectors.base import (
     ConnectorError,
     DataSourceUnavailable,
     DuplicateKey,
+    NeedsThread,
     QueryRefused,
     Row,
     SchemaChange,
+    Talk,
     Transaction,
 )
+from tenant_runtime.connectors.mongodb.commands import Command, Commands, ensure_ok
 from tenant_runtime.connectors.mongodb.compile import (
     compile_projection,
     compile_sort,
@@ -50,6 +54,7 @@ from tenant_runtime.connectors.mongodb.compile import (
 from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, encodable, mapping_of
 from tenant_runtime.connectors.mongodb.options import client_options
 from tenant_runtime.connectors.mongodb.schema import Schema
+from tenant_runtime.connectors.mongodb.talk import Address, opened
 from tenant_runtime.errors import ConfigurationError as TenantConfigurationError
 from tenant_runtime.filter.query import Query, Where
 from tenant_runtime.model.definition import ModelDefinition, PropertyType
@@ -59,6 +64,10 @@ Result = TypeVar("Result")
 CODEC: CodecOptions[Document] = CodecOptions(
     tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
+
+
+#: Operations that are one command each.
+ONE_COMMAND = frozenset(("create", "find", "count", "update", "replace", "delete"))
 
 
 class MongodbConnector:
@@ -84,6 +93,8 @@ class MongodbConnector:
         self._database: Database[Document] | None = None
         self._collections: dict[str, MongoCollection[Document]] = {}  # made once: a handle costs 10 µs
         self._connecting = threading.Lock()
+        self._address: Address | None = None  # of the server that is asked on the event loop
+        self.commands = Commands(self.options.database)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -98,6 +109,15 @@ class MongodbConnector:
 
     def connect(self) -> None:
         self.ping()
+        client = self._client
+        if client is not None and self.options.is_plain:
+            self._address = single_server(client)
+            self.commands = Commands(
+                self.options.database,
+                self.settings.get("collation"),
+                dict(client.write_concern.document),
+                dict(client.read_concern.document),
+            )
 
     def disconnect(self) -> None:
         with self._connecting:
@@ -223,6 +243,39 @@ class MongodbConnector:
                 return command(self.database, *parameters)
             return self.database.command(command)
 
+    # -- on the event loop ----------------------------------------------------------------------------------
+
+    @property
+    def answer_seconds(self) -> float:
+        return self.options.answer_seconds
+
+    def dial(self) -> Talk | None:
+        if self._address is None:
+            return None
+        try:
+            return opened(self._address, self.options.connect_seconds)
+        except OSError as error:
+            raise self.lost("cannot connect") from error
+
+    def question(self, operation: str, arguments: Sequence[Any]) -> Command | None:
+        if operation not in ONE_COMMAND:
+            return None
+        model, *rest = arguments
+        given = rest[: -1 if rest[-1] is None else None]
+        command: Command = getattr(self.commands, operation)(self._mappings[model], *given)
+        return command
+
+    def understood(self, question: Command, answer: bytes) -> Any:
+        try:
+            return question.read(ensure_ok(bson.decode(answer, CODEC)))
+        except BSONError as error:
+            raise NeedsThread from error
+
+    def lost(self, reason: str) -> ConnectorError:
+        return DataSourceUnavailable(
+            f"The data source {self.data_source} (mongodb) does not answer: {reason}."
+        )
+
     # -- schema: indexes ------------------------------------------------------------------------------------
 
     def plan(self, models: Collection[str] | None = None, *, allow_drop: bool = False) -> list[SchemaChange]:
@@ -244,6 +297,15 @@ class MongodbConnector:
     def _schema(self, models: Collection[str] | None) -> Schema:
         chosen = {name: m for name, m in self._models.items() if models is None or name in models}
         return Schema(self.database, chosen, self._mappings)
+
+
+def single_server(client: MongoClient[Document]) -> Address | None:
+    """The address of a server that stands alone; None where pymongo has to choose one for each operation."""
+    servers = list(client.topology_description.server_descriptions().values())
+    if len(servers) == 1 and servers[0].server_type_name == "Standalone":
+        address: Address = servers[0].address
+        return address
+    return None
 
 
 def retry_encodable(run: Callable[[Document], Result], document: Document) -> Result:

@@ -5,6 +5,7 @@ In charge of: LoopBack's names, old and new, and which of them pymongo takes. Mu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -41,6 +42,14 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "directConnection": ("directConnection",),
 }
 
+#: pymongo's options that make more of a connection, or that count by operation.
+ELABORATE = frozenset(
+    (
+        *("authSource", "authMechanism", "replicaSet", "tls", "tlsCAFile", "tlsCertificateKeyFile"),
+        *("readPreference", "compressors", "wTimeoutMS"),
+    )
+)
+
 DEFAULT_THREADS = 4
 #: A request to a data source that is down is answered 503 after this long, not after pymongo's 30 seconds.
 DEFAULT_SELECTION_TIMEOUT_MS = 3000
@@ -54,6 +63,9 @@ class ClientOptions:
     database: str
     keywords: dict[str, Any]
     threads: int
+    is_plain: bool = False  # its connections need no account, no encryption, no compression
+    connect_seconds: float = DEFAULT_SELECTION_TIMEOUT_MS / 1000
+    answer_seconds: float = math.inf
 
     def __repr__(self) -> str:
         return f"ClientOptions(database={self.database!r})"
@@ -80,7 +92,26 @@ def client_options(data_source: str, settings: dict[str, Any]) -> ClientOptions:
             keywords[option] = present[0]
     threads = int(keywords.get("maxPoolSize") or DEFAULT_THREADS)
     keywords.setdefault("maxPoolSize", threads)
-    return ClientOptions(uri, database, keywords, threads)
+    return ClientOptions(
+        uri,
+        database,
+        keywords,
+        threads,
+        is_plain=is_plain(uri, keywords),
+        connect_seconds=float(keywords["serverSelectionTimeoutMS"]) / 1000,
+        answer_seconds=float(keywords.get("socketTimeoutMS") or math.inf) / 1000,
+    )
+
+
+def is_plain(uri: str, keywords: dict[str, Any]) -> bool:
+    """Whether a connection has to be no more than one; options in the address are pymongo's to read."""
+    parts = urlsplit(uri)
+    return (
+        parts.scheme == "mongodb"
+        and "@" not in parts.netloc
+        and not parts.query
+        and not ELABORATE & set(keywords)
+    )
 
 
 def uri_of(settings: dict[str, Any]) -> str:
