@@ -7,6 +7,7 @@ tenant.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import logging
@@ -131,6 +132,7 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
             nursery.start_soon(supervisor.scan_forever)
         write_holder(daemon.lock)
         notify_socket.tell(notify.READY)
+        give_memory_back()
         nursery.start_soon(tell_status, lambda: services.events.serial, supervisor.summary)
         addresses = ", ".join(settings.server.listen)
         logger.info("ready, pid %d, %d tenants, on %s", os.getpid(), len(supervisor.tenants()), addresses)
@@ -344,6 +346,13 @@ class Sockets:
         """All of them."""
         for one in (*self.public.values(), self.control):
             one.close()
+
+
+def give_memory_back() -> None:
+    """What only the start needed goes back to the system, where the C library can do that (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def raise_descriptor_limit() -> None:

@@ -219,7 +219,8 @@ class Supervisor:
         self._ending = True
         async with trio.open_nursery() as nursery:
             for tenant in self._tenants.values():
-                nursery.start_soon(tenant.shut_down)
+                if not tenant.at_rest:
+                    nursery.start_soon(tenant.shut_down)
         await self._commit_at_the_end()
 
     async def _commit_at_the_end(self) -> None:

@@ -124,6 +124,12 @@ class Tenant:
         return self.wanted.workers or self.config.workers
 
     @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it runs and nothing is being done."""
+        resting = self.state in (State.INACTIVE, State.ASLEEP, State.FAILED)
+        return resting and not self.retiring and not self._lock.locked() and self._timer is None
+
+    @property
     def serving_generation(self) -> int:
         """The generation that serves; where none does, the one that will: the gateway drains what came
         before."""
