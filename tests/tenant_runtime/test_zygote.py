@@ -70,7 +70,7 @@ def test_a_forked_child_without_its_daemon_ends() -> None:
     reader, writer = os.pipe()
     program = (
         "import os, sys; from tenant_runtime import zygote;"
-        "pid = zygote.fork_twice(eval(sys.argv[1]), [int(sys.argv[2])] * 2);"
+        "pid = zygote.fork_beside(eval(sys.argv[1]), [int(sys.argv[2])] * 2);"
         "print(pid, flush=True)"
     )
     child = subprocess.run(
@@ -89,3 +89,4 @@ def test_a_forked_child_without_its_daemon_ends() -> None:
         raise
     finally:
         os.close(reader)
+        os.waitpid(pid, 0)  # it is ours, as its program was
