@@ -48,6 +48,7 @@ def where_context(model: ModelClass, options: Options) -> WhereContext:
         nested,
         bool(model.get_setting("allowExtendedOperators", options)),
         model.registry.strict,
+        model.source().capabilities.first_operator,
     )
 
 

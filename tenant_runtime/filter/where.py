@@ -39,12 +39,16 @@ PATTERN_OPERATORS = LIKE_OPERATORS | {"regexp"}
 
 @dataclass(frozen=True, slots=True)
 class WhereContext:
-    """What typing a where needs to know: the model, nested models by name, and the two switches."""
+    """What typing a where needs to know: the model, nested models by name, and the switches.
+
+    ``as_written``: of the operators on an undeclared property the store takes the one written first.
+    """
 
     definition: ModelDefinition
     nested: Callable[[str], ModelDefinition | None] = lambda name: None
     extended_operators: bool = False
     strict: bool = False
+    as_written: bool = False
 
 
 def bad_where(message: str, **more: Any) -> LoopbackError:
@@ -216,8 +220,11 @@ def _undeclared(name: str, value: Any, prop: Property | None, context: WhereCont
     # a pattern, point or list that is null or "" is no operator for the memory connector
     found = [
         operator
-        for operator in UNDECLARED_OPERATORS
-        if operator in value
+        for operator in (
+            list(value)[:1] if context.as_written and not context.strict else UNDECLARED_OPERATORS
+        )
+        if operator in UNDECLARED_OPERATORS
+        and operator in value
         and (operator in ("neq", "between", "gt", "gte", "lt", "lte") or truthy(value[operator]))
     ]
     if not found:

@@ -85,6 +85,7 @@ class MongodbConnector:
             nested_queries=True,
             geo=settings.get("enableGeoIndexing") is True,
             generated_id="objectid",
+            first_operator=True,
             upsert_checks_whole=True,
         )
         self._models: dict[str, ModelDefinition] = {}

@@ -13,6 +13,7 @@ from tenant_runtime.connectors.base import QueryRefused, Row
 from tenant_runtime.connectors.mongodb.ids import is_stored_as_object_id, is_typed_object_id, to_object_id
 from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, each
 from tenant_runtime.filter.query import Compare, Group, Order, Where
+from tenant_runtime.model.javascript import UNDEFINED
 
 #: Run code in the server: removed from every filter, whoever sent them (the original removes the first two).
 FORBIDDEN = frozenset({"$where", "mapReduce", "$function", "$accumulator"})
@@ -87,7 +88,8 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case "gt" | "gte" | "lt" | "lte" | "exists":
             return {f"${compare.op}": value}
         case "between":
-            return {"$gte": value[0], "$lte": value[1]}
+            low, high = (None if bound is UNDEFINED else bound for bound in value)
+            return {"$gte": low, "$lte": high}
         case "inq":
             return {"$in": [loosely(item, mapping) for item in value]}
         case "nin":

@@ -19,6 +19,7 @@ from tenant_runtime.connectors.mongodb.compile import (
 from tenant_runtime.connectors.mongodb.mapping import Mapping, mapping_of
 from tenant_runtime.filter.query import EVERYTHING, Compare, Group, Order
 from tenant_runtime.model.definition import ModelDefinition, Property, PropertyType
+from tenant_runtime.model.javascript import UNDEFINED
 
 HEX = "5f0000000000000000000001"
 PROPERTIES = {
@@ -56,6 +57,7 @@ def compare(path: str, op: Any, value: Any, options: str | None = None) -> Compa
         (compare("ship", "eq", "Argo"), {"vessel": "Argo"}),
         (compare("ship.mast", "lt", 3), {"vessel.mast": {"$lt": 3}}),
         (compare("name", "between", ["a", "c"]), {"name": {"$gte": "a", "$lte": "c"}}),
+        (compare("loose", "between", ("a", UNDEFINED)), {"loose": {"$gte": "a", "$lte": None}}),
         (compare("name", "like", "^A", "i"), {"name": {"$regex": Regex("^A", "i")}}),
         (compare("name", "nlike", "b"), {"name": {"$not": Regex("b", "")}}),
         (compare("name", "exists", False), {"name": {"$exists": False}}),

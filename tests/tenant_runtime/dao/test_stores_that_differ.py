@@ -1,4 +1,4 @@
-"""What reaches a database that is stricter than the memory connector."""
+"""What reaches a database that reads it in another way than the memory connector."""
 
 from __future__ import annotations
 
@@ -24,6 +24,19 @@ async def test_a_text_where_the_id_is_a_number_is_an_object_that_is_not_there(
         with pytest.raises(LoopbackError, match="Object with id abc does not exist") as caught:
             await registry.models["Note"].replace_by_id("abc", {"title": "a"})
         assert caught.value.status == 404
+    finally:
+        await source.disconnect()
+
+
+async def test_of_operators_on_a_nested_property_mongodb_takes_the_first(
+    mongodb_database: dict[str, Any], tmp_path: Path
+) -> None:
+    source = create_data_source("db", mongodb_database, tmp_path)
+    notes = registry_of(NOTE, source=source).models["Note"]
+    try:
+        await notes.create([{"title": str(size), "box": {"size": size}} for size in (1, 2, 3)])
+        found = await notes.find({"where": {"box.size": {"lt": 3, "gt": 2}}, "order": "title"})
+        assert [note["title"] for note in found] == ["1", "2"]
     finally:
         await source.disconnect()
 
