@@ -9,6 +9,7 @@ through.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -21,6 +22,9 @@ QUERY_DEPTH, QUERY_LIST_LIMIT = 5, 20
 FORM_DEPTH = 32
 #: More parameters than these with odd names among them are refused: they would take too long.
 ODD_LIMIT = 200
+
+#: Longer texts are decoded each time.
+REMEMBERED_LENGTH = 1024
 
 REGULAR_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 INDEX = re.compile(r"(?:0|[1-9][0-9]*)\Z")
@@ -126,6 +130,12 @@ def decode(text: str) -> str:
     """Percent-decode; bytes that are not UTF-8 leave the text as it is, as ``qs`` does."""
     if "%" not in text:
         return text.replace("+", " ") if "+" in text else text
+    return decode_escapes(text) if len(text) <= REMEMBERED_LENGTH else decode_escapes.__wrapped__(text)
+
+
+@lru_cache(maxsize=256)
+def decode_escapes(text: str) -> str:
+    """Clients ask with the same filters again and again; decoding one costs as much as reading it."""
     try:
         return unquote_plus(text, errors="strict")
     except UnicodeDecodeError:

@@ -178,6 +178,8 @@ def is_allowed(permission: str | None, default_permission: str | None = None) ->
 
 def shares_scope(token_scopes: Any, method_scopes: Collection[str] | None) -> bool:
     """Whether a token's scopes let it call a method; tokens and methods without scopes have ``DEFAULT``."""
+    if token_scopes is None and method_scopes is None:
+        return True
     granted = DEFAULT_SCOPES if token_scopes is None else token_scopes
     wanted = DEFAULT_SCOPES if method_scopes is None else method_scopes
     if not isinstance(granted, list | tuple) or not isinstance(wanted, list | tuple):
@@ -218,6 +220,9 @@ class Decision:
     @property
     def allowed(self) -> bool:
         return self.permission != DENY
+
+
+ALLOWED = Decision(ALLOW)
 
 
 def roles_asked(entries: Iterable[Entry]) -> list[str]:

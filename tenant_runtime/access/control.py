@@ -60,7 +60,8 @@ class AccessControl:
         request = _request(model, method)
         entries = await self._entries(model, request)
         if not entries:
-            return acl.Decision(model.settings.get("defaultPermission") or acl.ALLOW)
+            default = model.settings.get("defaultPermission")
+            return acl.Decision(default) if default else acl.ALLOWED
         context = self._context(model, method, token, model_id, remoting)
         roles = {role for role in acl.roles_asked(entries) if await self.roles.is_in_role(role, context)}
         return _decide(model, entries, request, context, roles)

@@ -324,11 +324,14 @@ _AS_STORED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+_HOLDS_OTHERS = frozenset((dict, list))
+
+
 def _copy(row: Row) -> Row:
     """The row, so that nobody can change what is stored."""
     twin = row.copy()
-    for name, value in row.items():
-        if type(value) is dict or type(value) is list:
+    if not _HOLDS_OTHERS.isdisjoint(map(type, row.values())):
+        for name, value in row.items():
             twin[name] = _deep_copy(value)
     return twin
 

@@ -131,23 +131,17 @@ def storable(model: ModelClass, row: Row) -> Row:
 
     NaN goes as it is: memory and SQLite make null of it, the others refuse it, as with the original.
     """
-    declared = model.codecs if not model.source().capabilities.dynamic_properties else None
-    result = {}
-    for name, value in row.items():
-        if declared is not None and name not in declared:
-            continue
-        result[name] = None if value is INVALID_DATE else value
-    return result
+    if not model.source().capabilities.dynamic_properties and not row.keys() <= model.codecs.keys():
+        row = {name: value for name, value in row.items() if name in model.codecs}
+    if INVALID_DATE in row.values():
+        row = {name: None if value is INVALID_DATE else value for name, value in row.items()}
+    return row
 
 
 def without_unwritten_defaults(model: ModelClass, row: Row) -> Row:
     """``applyDefaultOnWrites: false``: a value that equals the default is not stored."""
-    for name, prop in model.definition.properties.items():
-        if (
-            prop.has_default
-            and not prop.raw.get("applyDefaultOnWrites", True)
-            and row.get(name) == prop.default
-        ):
+    for name, default in model.unwritten_defaults:
+        if row.get(name) == default:
             row.pop(name, None)
     return row
 

@@ -14,14 +14,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.fields import fields_to_list
 from tenant_runtime.filter.patterns import escape_broken
 from tenant_runtime.filter.query import EVERYTHING, Order, PerParent, Query
 from tenant_runtime.filter.where import PATTERN_OPERATORS, WhereContext, build_where
-from tenant_runtime.model.javascript import UNDEFINED, to_number, truthy
+from tenant_runtime.model.javascript import UNDEFINED, json_text, to_number, truthy
 
 Filter = dict[str, Any]
 
@@ -36,7 +34,7 @@ def bad_request(message: str, **more: Any) -> LoopbackError:
 
 def as_json(value: Any) -> str:
     """``%j`` of LoopBack's messages."""
-    return "undefined" if value is UNDEFINED else orjson.dumps(value, default=str).decode()
+    return "undefined" if value is UNDEFINED else json_text(value)
 
 
 def normalize(filter: Any, context: WhereContext, max_depth: int, prohibited: Iterable[str] = ()) -> Filter:

@@ -13,14 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.patterns import parse_regexp
 from tenant_runtime.filter.query import Compare, Group, Where
 from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.definition import ModelDefinition, Property, PropertyType
-from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, to_number, to_text, truthy
+from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, json_text, to_number, to_text, truthy
 from tenant_runtime.model.types import to_boolean, to_buffer, to_datestring, to_geopoint, to_objectid
 
 #: The order in which LoopBack looks for an operator on a declared property.
@@ -55,10 +53,6 @@ def bad_where(message: str, **more: Any) -> LoopbackError:
     return LoopbackError(message, status=400, **more)
 
 
-def as_json(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
-
-
 def build_where(where: Any, context: WhereContext) -> Where:
     """The tree of a where object. Raises LoopbackError: 400 for what LoopBack refuses, 500 where it
     breaks (400 with ``strict``).
@@ -75,7 +69,7 @@ def build_where(where: Any, context: WhereContext) -> Where:
 
 def _tree(where: Any, context: WhereContext) -> Where:
     if not isinstance(where, dict):
-        raise bad_where(f"The where clause {as_json(where)} is not an object")
+        raise bad_where(f"The where clause {json_text(where)} is not an object")
     children: list[Where] = []
     for name, value in where.items():
         if name in ("and", "or", "nor"):
@@ -89,7 +83,7 @@ def _clauses(name: str, value: Any, context: WhereContext) -> list[Where]:
     try:
         clauses = coerce_array(value)
     except ValueError as error:
-        shown = as_json("null" if value is None else value)  # as the original's message formatter has it
+        shown = json_text("null" if value is None else value)  # as the original's message formatter has it
         raise bad_where(f"The {name} operator has invalid clauses {shown}: {error}") from None
     trees = []
     for clause in clauses:
@@ -160,11 +154,11 @@ def _operation(
             items = coerce_array(value)
         except ValueError as error:
             raise bad_where(
-                f"The {name} property has invalid clause {as_json(clause)}: Error: {error}"
+                f"The {name} property has invalid clause {json_text(clause)}: Error: {error}"
             ) from None
         if operator == "between" and len(items) != 2:
             raise bad_where(
-                f"The {name} property has invalid clause {as_json(clause)}: "
+                f"The {name} property has invalid clause {json_text(clause)}: "
                 f"Expected precisely 2 values, received {len(items)}"
             )
         value = tuple(_typed(items, prop.type, context))
@@ -172,7 +166,7 @@ def _operation(
     if operator in LIKE_OPERATORS:
         if not isinstance(value, str):
             raise bad_where(
-                f"The {name} property has invalid clause {as_json(clause)}: Expected a string or RegExp"
+                f"The {name} property has invalid clause {json_text(clause)}: Expected a string or RegExp"
             )
         return Compare(name, operator, _typed(value, prop.type, context), prop, flags)  # type: ignore[arg-type]
     if operator == "regexp":

@@ -12,18 +12,34 @@ from typing import Any
 from tenant_runtime.web import Headers, Layer, Next, WebRequest, WebResponse
 
 
-def fields_layer(fields: Headers, remove: tuple[bytes, ...] = ()) -> Layer:
-    """Set fields that inner layers did not set; remove some."""
+class FieldsLayer:
+    """Sets fields that inner layers did not set; removes some."""
 
-    async def layer(request: WebRequest, next: Next) -> WebResponse:
+    def __init__(self, fields: Headers, remove: frozenset[bytes] = frozenset()) -> None:
+        self.fields = fields
+        self.remove = remove
+        self._names = frozenset(name for name, _ in fields)
+
+    async def __call__(self, request: WebRequest, next: Next) -> WebResponse:
         response = await next(request)
         present = {name for name, _ in response.headers}
-        response.headers += [pair for pair in fields if pair[0] not in present]
-        if remove:
-            response.headers = [pair for pair in response.headers if pair[0] not in remove]
+        if self._names.isdisjoint(present):
+            response.headers += self.fields
+        else:
+            response.headers += [pair for pair in self.fields if pair[0] not in present]
+        if not self.remove.isdisjoint(present):
+            response.headers = [pair for pair in response.headers if pair[0] not in self.remove]
         return response
 
-    return layer
+    def around(self, inner: Layer) -> FieldsLayer | None:
+        """One layer for this one and the next, where that is the same; templates name six in a row."""
+        if not isinstance(inner, FieldsLayer):
+            return None
+        removed = self.remove | inner.remove
+        if removed & (self._names | inner._names):
+            return None
+        added = [pair for pair in self.fields if pair[0] not in inner._names]
+        return FieldsLayer(inner.fields + added, removed)
 
 
 def options_of(params: list[Any]) -> Mapping[str, Any]:
@@ -112,17 +128,17 @@ FIELDS: dict[str, Callable[[list[Any]], Headers]] = {
 DEFAULT = ("dnsPrefetchControl", "frameguard", "hsts", "ieNoOpen", "noSniff", "xssFilter")
 
 
-def helmet(name: str, params: list[Any]) -> Layer:
+def helmet(name: str, params: list[Any]) -> FieldsLayer:
     """The layer of ``helmet#<name>``, or of ``helmet`` itself for an empty name. KeyError for an unknown
     one.
     """
     if name == "hidePoweredBy":
         set_to = options_of(params).get("setTo")
         fields = [(b"x-powered-by", str(set_to).encode("latin-1"))] if set_to else []
-        return fields_layer(fields, () if set_to else (b"x-powered-by",))
+        return FieldsLayer(fields, frozenset() if set_to else frozenset([b"x-powered-by"]))
     if name:
-        return fields_layer(FIELDS[name](params))
+        return FieldsLayer(FIELDS[name](params))
     options = options_of(params)
     chosen = [one for one in DEFAULT if options.get(one) is not False]
     chosen += [one for one in FIELDS if one not in DEFAULT and options.get(one)]
-    return fields_layer([pair for one in chosen for pair in FIELDS[one]([options.get(one)])])
+    return FieldsLayer([pair for one in chosen for pair in FIELDS[one]([options.get(one)])])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tenant_runtime.remoting.routes import path_pattern
@@ -102,7 +102,7 @@ def restricted(layer: Layer, methods: frozenset[str]) -> Layer:
 
 def compose(placed: Iterable[Placed], phases: list[str], last: Next, fallback: ErrorHandler) -> Next:
     """One function for the whole pipeline. ``fallback`` answers errors that no handler was placed for."""
-    ordered = sorted(placed, key=lambda one: (phase_rank(one.phase, phases), one.order))
+    ordered = joined(sorted(placed, key=lambda one: (phase_rank(one.phase, phases), one.order)))
     onwards, handler = guarded_last(last, fallback), fallback
     for one in reversed(ordered):
         if one.error is not None:
@@ -116,6 +116,21 @@ def compose(placed: Iterable[Placed], phases: list[str], last: Next, fallback: E
             layer = mounted(layer, one.paths)
         onwards = linked(layer, onwards, handler)
     return onwards
+
+
+def joined(ordered: list[Placed]) -> list[Placed]:
+    """Layers for every request that can be one with their neighbour (they have ``around``) are made one."""
+    result: list[Placed] = []
+    for one in ordered:
+        last = result[-1] if result else None
+        if last is not None and not any((*last.paths, *one.paths, *last.methods, *one.methods)):
+            around = getattr(last.layer, "around", None)
+            layer = around(one.layer) if around is not None and one.layer is not None else None
+            if layer is not None:
+                result[-1] = replace(last, layer=layer, name=f"{last.name}, {one.name}")
+                continue
+        result.append(one)
+    return result
 
 
 def linked(layer: Layer, next: Next, on_error: ErrorHandler) -> Next:

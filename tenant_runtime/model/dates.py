@@ -20,6 +20,8 @@ _ISO = re.compile(
     r"(?:[Tt](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:([Zz])|([+-])(\d\d):?(\d\d))?)?",
     re.ASCII,
 )
+#: As JavaScript writes a date.
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 #: A word is made of anything from "A" upwards: brackets, underscores and accents too.
 _TOKEN = re.compile(r"[0-9]+|[^\x00-@\s]+|\s+|.", re.DOTALL)
@@ -64,6 +66,11 @@ def from_milliseconds(value: float) -> datetime | InvalidDate:
 
 def parse_date(text: str) -> datetime | InvalidDate:
     """``new Date(text)``."""
+    if _WRITTEN.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass  # a day that runs over, 24:00, or no date
     match = _ISO.fullmatch(text)
     if match is None:
         return _Lenient(text).parse()

@@ -9,6 +9,7 @@ for every name, also for those that are methods here. A property without a value
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tenant_runtime.dao import deleting, updating, validating
@@ -143,8 +144,9 @@ class Instance:
         out: dict[str, Any] = {}
         for name in model.property_names:
             if name in data:
+                value = data[name]
                 if name not in left_out:
-                    out[name] = _plain(data[name], not whole, remove_hidden)
+                    out[name] = value if type(value) in _SIMPLE else _plain(value, not whole, remove_hidden)
             elif model.undefined_is_null and name not in left_out:
                 out[name] = None
         if whole and len(data) > len(out):
@@ -156,6 +158,16 @@ class Instance:
     def to_json(self) -> dict[str, Any]:
         """What leaves as JSON: hidden properties removed, dates as ISO 8601 text, NaN as null."""
         return _json_object(self, False)
+
+    def jsonable(self) -> dict[str, Any]:
+        """``to_json`` for an encoder that knows dates and NaN: the data themselves, if they may be shown."""
+        model, data = self._model, self._data
+        if not model.is_plain:
+            return _json_object(self, False)
+        if tuple(data) == model.property_names:
+            return data
+        out = {name: data[name] for name in model.property_names if name in data}
+        return out if len(out) == len(data) else _json_object(self, False)
 
     def __json__(self) -> dict[str, Any]:
         """The JSON form inside another instance: protected properties are removed too."""
@@ -201,6 +213,9 @@ class Instance:
     isValid = is_valid
     destroy = delete
     remove = delete
+
+
+_SIMPLE = frozenset((str, int, float, bool, type(None), datetime))
 
 
 def _plain(value: Any, only_schema: bool, remove_hidden: bool) -> Any:

@@ -8,11 +8,14 @@ stand for JavaScript's (``connectors.base``): None is ``null``, ``UNDEFINED`` is
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+
+import orjson
 
 
 class Undefined:
@@ -89,6 +92,8 @@ def text_to_number(text: str) -> int | float:
 
 def to_number(value: Any) -> int | float:
     """``Number(value)``."""
+    if type(value) is int and -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        return value
     if value is True or value is False:
         return int(value)
     if isinstance(value, int | float):
@@ -163,6 +168,14 @@ def iso_text(value: datetime) -> str:
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
     return value.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def json_text(value: Any) -> str:
+    """``JSON.stringify(value)`` in messages."""
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # more than 64 bits, or a lone surrogate: no fault in JavaScript
+        return json.dumps(to_json_value(value), default=str, separators=(",", ":"))
 
 
 def truthy(value: Any) -> bool:

@@ -36,6 +36,9 @@ Listener = Callable[..., Any]
 Setter = Callable[["ModelClass", Any], Any]  # gives the value, UNDEFINED to leave the property as it is
 _NOTHING: frozenset[str] = frozenset()
 
+#: Types whose values an encoder of JSON can write as they are.
+SIMPLE_KINDS = frozenset(("string", "number", "boolean", "date", "objectid", "text", "datestring"))
+
 
 class ModelClass(Validatable):
     """See the module. ``Model(data)`` is a new, unsaved instance."""
@@ -96,6 +99,13 @@ class ModelClass(Validatable):
         self.undefined_is_null = bool(self.settings.get("persistUndefinedAsNull"))
         self.defaults_on_reads = self.settings.get("applyDefaultsOnReads") is not False
         self.enforced = self._enforced_values()
+        simple = all(prop.type.kind in SIMPLE_KINDS for prop in definition.properties.values())
+        self.is_plain = simple and not definition.hidden and not self.undefined_is_null
+        self.unwritten_defaults = tuple(
+            (name, prop.default)
+            for name, prop in definition.properties.items()
+            if prop.has_default and not prop.raw.get("applyDefaultOnWrites", True)
+        )
         self._left_out.clear()
 
     def _loads(self, name: str, codec: Codec) -> bool:
@@ -215,6 +225,15 @@ class ModelClass(Validatable):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        method = self.find_static_method(name)
+        if method is not None:
+            return method
+        if name in self.scopes:
+            return self.scopes[name]
+        raise AttributeError(f"{self.name} has no method or scope {name!r}")
+
+    def find_static_method(self, name: str) -> Callable[..., Any] | None:
+        """A static method of tenant code, or of ``define``, its own or a base model's."""
         model: ModelClass | None = self
         while model is not None:
             if name in model.class_methods:
@@ -222,9 +241,7 @@ class ModelClass(Validatable):
             if name in model.statics:
                 return functools.partial(model.statics[name])
             model = model.base
-        if name in self.scopes:
-            return self.scopes[name]
-        raise AttributeError(f"{self.name} has no method or scope {name!r}")
+        return None
 
     def find_prototype_method(self, name: str) -> Callable[..., Any] | None:
         model: ModelClass | None = self

@@ -22,6 +22,7 @@ from tenant_runtime.model.definition import PropertyType
 from tenant_runtime.model.javascript import (
     INVALID_DATE,
     is_nullish,
+    json_text,
     to_number,
     to_text,
     truthy,
@@ -155,19 +156,15 @@ def to_list(value: Any, item: Convert | None) -> list[Any]:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             raise LoopbackError(
-                f"could not create List from JSON string: {_json(value)}", status=400
+                f"could not create List from JSON string: {json_text(value)}", status=400
             ) from None
     if not truthy(value):
         return []
     if not isinstance(value, list):
-        raise LoopbackError(f"Items must be an array: {_json(value)}", status=400)
+        raise LoopbackError(f"Items must be an array: {json_text(value)}", status=400)
     if item is None:
         return list(value)
     return [element if isinstance(element, list) else item(element) for element in value]
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
 
 
 def _boolean_item(value: Any) -> bool:

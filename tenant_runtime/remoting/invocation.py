@@ -31,6 +31,9 @@ QUERY_LIMITS = {
 }
 
 
+CREATE_OPTIONS = "create_options_from_remoting_context"
+
+
 class BoundArgument:
     """An argument with its converter."""
 
@@ -166,7 +169,8 @@ class BoundMethod:
 
     def make_options(self, ctx: RemotingContext) -> dict[str, Any]:
         """The ``options`` argument; a model may override ``create_options_from_remoting_context``."""
-        custom = getattr(self.model, "create_options_from_remoting_context", None)
+        model = self.model
+        custom = vars(model).get(CREATE_OPTIONS) or model.find_static_method(CREATE_OPTIONS)
         own = custom(ctx) if custom is not None else {"accessToken": ctx.request.access_token or None}
         return {**QUERY_LIMITS, **own}
 

@@ -24,8 +24,16 @@ OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 UNLIKE_JAVASCRIPT = re.compile(rb"[0-9](?:\.[0-9]|[eE][-+0-9]|[0-9]{15})")
 
 
+HOLDS_NUMBERS = frozenset((int, float, dict, list))
+
+
 def default(value: Any) -> Any:
-    """What JSON does not know by itself."""
+    """What JSON does not know by itself. Instances give their data, whose dates come here again."""
+    if type(value) is datetime:
+        return iso_text(value)
+    jsonable = getattr(value, "jsonable", None)
+    if jsonable is not None:
+        return jsonable()
     to_json = getattr(value, "to_json", None)
     if to_json is not None:
         return to_json()
@@ -75,10 +83,12 @@ def refuse_constant(name: str) -> Any:
 
 
 def javascript_numbers(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    """The value with its numbers as JavaScript holds them; objects and arrays are changed in place."""
+    kind = type(value)
+    if kind is float or kind is int:
         return normalize_number(value)
-    if isinstance(value, dict):
-        return {key: javascript_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [javascript_numbers(item) for item in value]
+    if kind is dict or kind is list:
+        for key, item in value.items() if kind is dict else enumerate(value):
+            if type(item) in HOLDS_NUMBERS:
+                value[key] = javascript_numbers(item)
     return value

@@ -7,9 +7,9 @@ Source: strong-remoting ``http-context`` done(), express 4 ``res.send``/``res.js
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
+from binascii import b2a_base64
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -33,8 +33,8 @@ CALLBACK_CHARACTERS = re.compile(r"[^\[\]\w$.]")
 
 def etag_of(body: bytes) -> str:
     """express' weak tag: length in hex and SHA-1 in base64."""
-    digest = base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest())[:27].decode()
-    return f'W/"{len(body):x}-{digest}"'
+    digest = b2a_base64(hashlib.sha1(body, usedforsecurity=False).digest(), newline=False)
+    return f'W/"{len(body):x}-{digest[:27].decode("ascii")}"'
 
 
 def finish(request: WebRequest, response: WebResponse) -> WebResponse:

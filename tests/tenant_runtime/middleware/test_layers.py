@@ -175,6 +175,34 @@ async def test_helmet(name: str, params: list[Any], field: str, value: str) -> N
     assert response.header(field) == value
 
 
+@pytest.mark.parametrize("inner_fields", [[], [(b"pragma", b"mine"), (b"x-powered-by", b"code")]])
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("noCache", "noSniff"),
+        ("noSniff", "noSniff"),
+        ("hidePoweredBy", "noCache"),
+        ("noCache", "hidePoweredBy"),
+    ],
+)
+async def test_two_neighbours_are_one(outer: str, inner: str, inner_fields: Any) -> None:
+    one, other = helmet(outer, []), helmet(inner, [])
+    joined = one.around(other)
+    assert joined is not None
+
+    async def after_other(request: WebRequest) -> WebResponse:
+        return await other(request, answering(b"", *inner_fields))
+
+    apart = await one(request(), after_other)
+    assert (await joined(request(), answering(b"", *inner_fields))).headers == apart.headers
+
+
+def test_layers_that_undo_each_other_stay_two() -> None:
+    powered = helmet("hidePoweredBy", [{"setTo": "PHP"}])
+    assert powered.around(helmet("hidePoweredBy", [])) is None
+    assert powered.around(answering(b"")) is None
+
+
 # static
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tenant_runtime.errors import LoopbackError
+from tenant_runtime.remoting.json import dumps
 from tests.tenant_runtime.registries import registry_of
 
 TYPES = {
@@ -71,7 +72,23 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(TYPES)), JSON, max_size=4))
+@example({"ar": 2**64})
+@example({"ar": {"\ud800": 1}})
 def test_any_data_makes_an_instance_or_an_error_with_a_status(data: dict[str, Any]) -> None:
     model = registry_of({"name": "T", "properties": TYPES}).T
     with contextlib.suppress(LoopbackError):
         model(data).to_json()
+
+
+PLAIN = {"s": "string", "n": "number", "b": "boolean", "d": "date"}
+
+
+@given(
+    st.dictionaries(st.sampled_from([*PLAIN, "other"]), JSON, max_size=5),
+    st.sampled_from([{}, {"hidden": ["n"]}, {"persistUndefinedAsNull": True}, {"strict": True}]),
+)
+def test_the_quick_json_form_is_the_json_form(data: dict[str, Any], settings: dict[str, Any]) -> None:
+    model = registry_of({"name": "T", "properties": PLAIN, **settings}).T
+    with contextlib.suppress(LoopbackError):
+        instance = model(data)
+        assert dumps(instance) == dumps(instance.to_json())
