@@ -48,6 +48,10 @@ class Acceptor:
         self._scope = trio.CancelScope()
         self._logged = 0.0
 
+    def fileno(self) -> int:
+        """Of its own descriptor, -1 after ``stop``."""
+        return self._listener.fileno()
+
     def stop(self) -> None:
         """Synchronous; the listener itself stays open for whoever else has it."""
         self._scope.cancel()

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mtgate.http1.framing import BodyReader
-from mtgate.http1.stream import RECEIVE_BYTES, ByteStream, Poller, StreamBroken, StreamTimeout
+from mtgate.http1.poller import Poller
+from mtgate.http1.stream import RECEIVE_BYTES, ByteStream, StreamBroken, StreamTimeout
 from mtgate.http1.strict import HeadLimits, Refusal, stray_byte
 
 LINGER_SECONDS = 1.0

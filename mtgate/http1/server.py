@@ -19,7 +19,8 @@ from mtgate.http1.connection import CutOff, Incoming, Limits
 from mtgate.http1.framing import LAST_CHUNK, chunk, request_reader
 from mtgate.http1.heads import RequestHead, RequestHeads
 from mtgate.http1.message import EMPTY_BODY, Body, Peer, Request, Response, render_fields, status_line
-from mtgate.http1.stream import Poller, Stream, StreamBroken, StreamTimeout, client_of, peer_of
+from mtgate.http1.poller import Poller
+from mtgate.http1.stream import Stream, StreamBroken, StreamTimeout, client_of, peer_of
 from mtgate.http1.strict import Refusal
 
 logger = logging.getLogger(__name__)

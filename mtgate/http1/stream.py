@@ -1,13 +1,7 @@
-"""Many sockets on one epoll set.
+"""Sockets that wait on one epoll set.
 
-In charge of: waiting for sockets, deadlines of waits, noticing that the other end is gone. Must not know:
-HTTP.
-
-A trio task waits on a socket by arming epoll anew each time and, for a deadline, by a cancel scope:
-together dearer than the rest of an exchange. Here each socket is registered once, edge-triggered, in one
-private epoll set that one trio task (``Poller.run``) waits for; the others are rescheduled from there.
-Deadlines are looked at by that task's sweep, so that they are late by at most ``SWEEP_SECONDS``; it rests
-while there are none, so that an idle process sleeps. Everything else is trio as usual.
+In charge of: receiving and sending, deadlines of waits, noticing that the other end is gone. Must not know:
+HTTP, how the epoll set is waited for (``poller``).
 """
 
 from __future__ import annotations
@@ -17,7 +11,6 @@ import math
 import select
 import socket
 import struct
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,18 +18,13 @@ import outcome
 import trio
 
 from mtgate.http1.message import Peer
+from mtgate.http1.poller import Poller
 
-SWEEP_SECONDS = 0.25
 RECEIVE_BYTES = 64 * 1024
-
-#: Events taken at once, and looks in one turn before other tasks run.
-_BATCH = 128
-_LOOKS = 8
 
 #: A task lets others run after so many immediate successes in a row; each 8 KiB count as one more.
 _FAIRNESS = 16
 
-_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 #: What most edges are: bytes came, and there is room to send.
@@ -66,6 +54,23 @@ class ByteStream(Protocol):
         """See Stream."""
 
     def close(self) -> None:
+        """See Stream."""
+
+
+class WatchedStream(ByteStream, Protocol):
+    """One whose bytes can also be had, and sent, without waiting."""
+
+    @property
+    def readable(self) -> bool:
+        """See Stream."""
+
+    def receive_nowait(self, size: int = RECEIVE_BYTES) -> bytes | None:
+        """See Stream."""
+
+    def send_nowait(self, data: bytes) -> bytes | None:
+        """See Stream."""
+
+    def watch(self, on_stir: Callable[[], object] | None, deadline: float = math.inf) -> None:
         """See Stream."""
 
 
@@ -153,14 +158,18 @@ class Stream:
             self.readable = False
         return data
 
-    def send_nowait(self, data: bytes) -> int:
-        """Sends what the kernel takes at once. Raises StreamBroken."""
+    def send_nowait(self, data: bytes) -> bytes | None:
+        """Sends what the kernel takes at once.
+
+        None when that was all, else what has to be given to ``send_all``. Raises StreamBroken.
+        """
         try:
-            return self.socket.send(data)
+            taken = self.socket.send(data)
         except BlockingIOError:
-            return 0
+            return data
         except OSError as error:
             raise StreamBroken(str(error)) from error
+        return None if taken == len(data) else data[taken:]
 
     def watch(self, on_stir: Callable[[], object] | None, deadline: float = math.inf) -> None:
         """Calls back, from the poller, when something can be read and no task waits for it, or at the
@@ -208,7 +217,7 @@ class Stream:
         """Lets the task that waits for bytes, if any, go on with that error."""
         if self._reader is not None:
             task, self._reader = self._reader, None
-            trio.lowlevel.reschedule(task, outcome.Error(error))
+            self._poller.wake(task, outcome.Error(error))
 
     def limit_reading(self, deadline: float) -> None:
         """Sets a new deadline for the task that waits for bytes."""
@@ -218,6 +227,7 @@ class Stream:
         self._luck += 1 + (size >> 13)
         if self._luck >= _FAIRNESS:
             self._luck = 0
+            self._poller.yields = True
             await trio.lowlevel.checkpoint()
 
     async def _wait_readable(self) -> None:
@@ -252,7 +262,7 @@ class Stream:
         self.abort_reading(error)
         if self._writer is not None:
             task, self._writer = self._writer, None
-            trio.lowlevel.reschedule(task, outcome.Error(error))
+            self._poller.wake(task, outcome.Error(error))
 
     # What follows is for the poller.
 
@@ -268,18 +278,19 @@ class Stream:
             self.readable = True
             self._on_stir()
             return
+        self._poller.yields = True
         if events & _READ:
             self.readable = True
             if events & _ENDED:
                 self._ended = True
             if self._reader is not None:
                 task, self._reader = self._reader, None
-                trio.lowlevel.reschedule(task)
+                self._poller.wake(task)
             elif self._on_stir is not None:
                 self._on_stir()
         if events & _WRITE and self._writer is not None:
             task, self._writer = self._writer, None
-            trio.lowlevel.reschedule(task)
+            self._poller.wake(task)
         gone = events & _GONE or (self.leaves_by_half_close and self._ended)
         if gone and self.on_gone is not None:
             self.on_gone()
@@ -293,78 +304,6 @@ class Stream:
                 self._on_stir()
         if self._writer is not None and now > self._write_deadline:
             self._fail(StreamTimeout())
-
-
-class Poller:
-    """The epoll set, the clock of its last turn (``now``, monotonic seconds), and the sweep."""
-
-    def __init__(self) -> None:
-        self.now = time.monotonic()
-        self._epoll = select.epoll()
-        self._streams: dict[int, Stream] = {}
-        self.resting = True
-        self._goes_on = trio.Event()
-
-    def __len__(self) -> int:
-        return len(self._streams)
-
-    def register(self, stream: Stream) -> None:
-        """Done by Stream itself."""
-        fd = stream.socket.fileno()
-        self._streams[fd] = stream
-        self._epoll.register(fd, _EVENTS)
-        if self.resting:
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Ends the sweep's rest, because there may be a deadline again."""
-        self.resting = False
-        self.now = time.monotonic()
-        self._goes_on.set()
-
-    def forget(self, stream: Stream) -> None:
-        """Done by Stream.close. The kernel drops a closed descriptor from the set by itself."""
-        fd = stream.socket.fileno()
-        del self._streams[fd]
-        self._epoll.unregister(fd)
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled; then everything is closed."""
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._sweep)
-                task_status.started()
-                while True:
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
-                    self._turn()
-        finally:
-            for stream in list(self._streams.values()):
-                stream.close()
-            self._epoll.close()
-
-    def _turn(self) -> None:
-        """Looks again as long as there is more: waiting by way of trio costs as much as several exchanges."""
-        streams, poll = self._streams, self._epoll.poll
-        for _ in range(_LOOKS):
-            ready = poll(0, _BATCH)
-            if not ready:
-                return
-            self.now = time.monotonic()
-            for fd, events in ready:
-                stream = streams.get(fd)
-                if stream is not None:
-                    stream.notice(events)
-
-    async def _sweep(self) -> None:
-        while True:
-            if self.resting:
-                self._goes_on = trio.Event()
-                await self._goes_on.wait()
-            await trio.sleep(SWEEP_SECONDS)
-            self.now = now = time.monotonic()
-            for stream in list(self._streams.values()):
-                stream.expire(now)
-            self.resting = all(stream.rests for stream in self._streams.values())
 
 
 def peer_of(sock: socket.socket) -> Peer | None:

@@ -19,7 +19,7 @@ from mtgate.http1.connection import CutOff, Incoming
 from mtgate.http1.framing import LengthReader, request_reader
 from mtgate.http1.heads import RequestHead
 from mtgate.http1.message import status_line
-from mtgate.http1.stream import ByteStream, Stream, StreamBroken, StreamTimeout, client_of
+from mtgate.http1.stream import Stream, StreamBroken, StreamTimeout, WatchedStream, client_of
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import access, pages, rewrite
 from mtgate.proxy.exchange import STATUSES, Failure
@@ -67,7 +67,7 @@ class ClientConnection:
     ) -> None:
         self._gateway = gateway
         self._socket = Stream(gateway.poller, sock)
-        self._stream: ByteStream = self._socket
+        self._stream: WatchedStream = self._socket
         self._tls = tls
         self._proxy_protocol = proxy_protocol
         self._address = client_of(sock, address)
@@ -79,7 +79,7 @@ class ClientConnection:
         self._entry: tuple[RequestHead, Exchange, Tenant | None, float] | None = None
         self.idle = True
 
-    def _incoming_from(self, stream: ByteStream) -> Incoming:
+    def _incoming_from(self, stream: WatchedStream) -> Incoming:
         gateway = self._gateway
         return Incoming(gateway.poller, stream, gateway.limits, gateway.heads.check_line)
 
@@ -137,21 +137,18 @@ class ClientConnection:
             await stream.handshake(deadline, self._gateway.limits.write_timeout_seconds)
             self._stream = stream
             self._incoming = self._incoming_from(stream)
-
-        else:
-            self._shortcut = Shortcut(self._gateway, self._socket, self._incoming, self._asker)
+        self._shortcut = Shortcut(self._gateway, self._stream, self._incoming, self._asker)
 
     async def _next(self) -> bool:
         """The next exchange that needs this task. True when the connection can be used again."""
         shortcut = self._shortcut
-        if shortcut is None:
-            return await self._exchange()
+        assert shortcut is not None
         self.idle = True
         sent = await shortcut.wait()
-        if shortcut.unsent:
+        if shortcut.unsent is not None:
             self.idle = False
             await self._stream.send_all(shortcut.unsent, self._gateway.limits.write_timeout_seconds)
-            shortcut.unsent = b""
+            shortcut.unsent = None
             return True
         return await self._exchange() if sent is None else await self._resume(sent)
 

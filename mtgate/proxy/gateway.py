@@ -17,7 +17,7 @@ from typing import Any
 
 from mtgate.http1.fields import Fields
 from mtgate.http1.heads import RequestHeads, ResponseHead, ResponseHeads
-from mtgate.http1.stream import Poller
+from mtgate.http1.poller import Poller
 from mtgate.http1.strict import HeadLimits
 from mtgate.proxy import access, rewrite
 from mtgate.proxy.config import ProxySettings

@@ -17,7 +17,7 @@ import trio
 from mtgate.http1.connection import Incoming
 from mtgate.http1.fields import Fields
 from mtgate.http1.heads import RequestHead
-from mtgate.http1.stream import Stream, StreamBroken
+from mtgate.http1.stream import StreamBroken, WatchedStream
 from mtgate.http1.strict import Refusal
 from mtgate.proxy import rewrite
 from mtgate.proxy.access import Entry
@@ -70,11 +70,11 @@ class Shortcut:
         "unsent",
     )
 
-    def __init__(self, gateway: Gateway, client: Stream, incoming: Incoming, asker: Asker) -> None:
+    def __init__(self, gateway: Gateway, client: WatchedStream, incoming: Incoming, asker: Asker) -> None:
         #: Requests served here.
         self.served = 0
-        #: Bytes of an answer that the client did not take yet; the task's to send.
-        self.unsent = b""
+        #: What is left of an answer that the client did not take at once; the task's to send.
+        self.unsent: bytes | None = None
         self._gateway = gateway
         self._client = client
         self._incoming = incoming
@@ -124,7 +124,7 @@ class Shortcut:
             self._sent.upstream.stream.watch(None)
         task, self._task = self._task, None
         if task is not None:
-            trio.lowlevel.reschedule(task)
+            self._gateway.poller.wake(task)
 
     # -- a request
 
@@ -174,10 +174,10 @@ class Shortcut:
         trace = gateway.trace_of(head.fields) if self._asker.trusted else gateway.trace()
         data = rewrite.request_head(head.method, target, course.lines, trace) + body
         try:
-            taken = upstream.stream.send_nowait(data)
+            unsent = upstream.stream.send_nowait(data)
         except StreamBroken:
-            taken = 0
-        if taken != len(data):
+            unsent = data
+        if unsent is not None:
             # Nothing was answered and nothing complete was sent: the task begins anew on another connection.
             tenant.drop(upstream)
             gateway.leave(tenant)
@@ -207,7 +207,7 @@ class Shortcut:
             if data:
                 sent.upstream.incoming.buffer = data
             self._hand_over()
-        elif self.unsent or (self._client.readable and not self._request_came()):
+        elif self.unsent is not None or (self._client.readable and not self._request_came()):
             self._hand_over()
 
     def _answer(self, sent: Sent, data: bytes) -> bool:
@@ -231,11 +231,9 @@ class Shortcut:
         gateway.leave(tenant)
         self.served += 1
         try:
-            taken = self._client.send_nowait(answer)
+            self.unsent = self._client.send_nowait(answer)
         except StreamBroken:
-            taken = 0
-        # A broken stream is the task's to find out about.
-        self.unsent = answer[taken:]
+            self.unsent = answer  # The task finds out.
         tenant.counters.count(response.status, len(sent.body), size, seconds)
         if gateway.logs_access:
             gateway.log(self._describe(sent, response.status, size, seconds))

@@ -7,9 +7,10 @@ connections live. Must not know: HTTP.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from mtgate.http1.stream import RECEIVE_BYTES, Stream, StreamBroken
@@ -17,7 +18,7 @@ from mtgate.proxy.config import TlsSettings
 
 
 class TlsStream:
-    """A ByteStream.
+    """A WatchedStream.
 
     TLS, server side, on a Stream that it owns. ``received`` came before the handshake began.
     """
@@ -26,6 +27,7 @@ class TlsStream:
         self._stream = stream
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
+        self._ended = False
         self._in.write(received)
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
 
@@ -41,26 +43,67 @@ class TlsStream:
                 await self._flush(stall_seconds)
                 return
 
+    @property
+    def readable(self) -> bool:
+        """As Stream's: records may also have come and not been looked at."""
+        return self._stream.readable or self._in.pending > 0
+
     async def receive(self, deadline: float, size: int = RECEIVE_BYTES) -> bytes:
         """As Stream's. The end of the TLS session and the end of the connection are both an end."""
-        while True:
-            try:
-                return self._tls.read(size)
-            except ssl.SSLWantReadError:
-                if not await self._fill(deadline, size):
-                    return b""
-            except ssl.SSLZeroReturnError:
+        while (data := self._decrypted(size)) is None:
+            if not await self._fill(deadline, size):
                 return b""
-            except ssl.SSLError as error:
-                raise StreamBroken(str(error)) from error
+        return data
+
+    def receive_nowait(self, size: int = RECEIVE_BYTES) -> bytes | None:
+        """As Stream's."""
+        data = self._decrypted(size)
+        if data is None and (received := self._stream.receive_nowait(size)) is not None:
+            if not received:
+                self._in.write_eof()
+                return b""
+            self._in.write(received)
+            data = self._decrypted(size)
+        return data
+
+    def _decrypted(self, size: int) -> bytes | None:
+        """What the records that have come hold, ``b""`` at the end of the session; None: none is whole."""
+        pieces: list[bytes] = []
+        try:
+            while self._in.pending and sum(map(len, pieces)) < size and not self._ended:
+                pieces.append(self._tls.read(size))
+                self._ended = not pieces[-1]
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            raise StreamBroken(str(error)) from error
+        return b"".join(pieces) if pieces or self._ended else None
+
+    def send_nowait(self, data: bytes) -> bytes | None:
+        """As Stream's; what is left is encrypted already and kept here."""
+        self._encrypt(data)
+        records = self._out.read()
+        rest = self._stream.send_nowait(records)
+        if rest is None:
+            return None
+        self._out.write(rest)
+        return b""
+
+    def watch(self, on_stir: Callable[[], object] | None, deadline: float = math.inf) -> None:
+        """As Stream's."""
+        self._stream.watch(on_stir, deadline)
 
     async def send_all(self, data: bytes | memoryview, stall_seconds: float) -> None:
         """As Stream's."""
+        if data:
+            self._encrypt(data)
+        await self._flush(stall_seconds)
+
+    def _encrypt(self, data: bytes | memoryview) -> None:
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
             raise StreamBroken(str(error)) from error
-        await self._flush(stall_seconds)
 
     def send_end(self) -> None:
         """Shuts the sending side of the connection.

@@ -16,7 +16,8 @@ from functools import partial
 import trio
 
 from mtgate.http1.connection import Incoming, Limits
-from mtgate.http1.stream import Poller, Stream
+from mtgate.http1.poller import Poller
+from mtgate.http1.stream import Stream
 from mtgate.proxy.config import ProxySettings
 from mtgate.proxy.pool import Pool
 from mtgate.proxy.rate import RateLimit

@@ -21,7 +21,7 @@ import trio
 
 from mtgate import sandbox
 from mtgate.http1.accept import Acceptor
-from mtgate.http1.stream import Poller
+from mtgate.http1.poller import Poller
 from mtgate.proxy.config import ListenerSettings, ProxySettings, TlsSettings
 from mtgate.proxy.frontend import ClientConnection
 from mtgate.proxy.gateway import Gateway
@@ -34,6 +34,8 @@ RECEIVE_BYTES = 1024 * 1024
 FLUSH_SECONDS = 0.2
 ACTIVITY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
+#: For the next bytes of exchanges that need no task; what else goes on in the process is late by as much.
+LINGER_SECONDS = 0.001
 #: Messages that wait for a slow daemon; access lines beyond are dropped, the rest is bounded by what happens.
 MAX_OUTBOX_BYTES = 16 * 1024 * 1024
 
@@ -59,6 +61,10 @@ class Feed:
             messages = self._decoder.feed(data)
             if messages:
                 return messages
+
+    def fileno(self) -> int:
+        """Of its socket."""
+        return self._stream.socket.fileno()
 
     def close(self) -> None:
         """The daemon sees the end of the feed."""
@@ -89,7 +95,7 @@ class Proxy:
     def __init__(self, feed: Feed, settings: ProxySettings) -> None:
         self._feed = feed
         self._settings = settings
-        self._poller = Poller()
+        self._poller = Poller(LINGER_SECONDS)
         self._gateway = Gateway(self._poller, settings, feed.report)
         self._connections: set[ClientConnection] = set()
         self._ending = trio.Event()
@@ -109,6 +115,7 @@ class Proxy:
     async def _run(self, first: list[dict[str, Any]]) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._poller.run)
+            self._poller.heed(self._feed.fileno())
             self._apply(first)
             nursery.start_soon(self._feed.run)
             nursery.start_soon(self._every, FLUSH_SECONDS, self._gateway.flush_log)
@@ -138,6 +145,7 @@ class Proxy:
 
         acceptor = Acceptor(listener, connected)
         listener.close()
+        self._poller.heed(acceptor.fileno())
         self._acceptors.append(acceptor)
         nursery.start_soon(acceptor.run)
 
@@ -197,6 +205,7 @@ class Proxy:
     async def _drain(self) -> None:
         """Accepts nothing more, closes what is idle, lets the rest finish."""
         for acceptor in self._acceptors:
+            self._poller.ignore(acceptor.fileno())
             acceptor.stop()
         self._gateway.closing = True
         with trio.move_on_after(self._settings.drain_timeout_seconds):

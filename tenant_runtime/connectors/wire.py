@@ -21,7 +21,8 @@ from typing import Any
 import outcome
 import trio
 
-from mtgate.http1.stream import Poller, Stream, StreamBroken, StreamTimeout
+from mtgate.http1.poller import Poller
+from mtgate.http1.stream import Stream, StreamBroken, StreamTimeout
 from tenant_runtime.connectors.base import Talk
 
 _POLLER: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("tenant_runtime.wire.poller")
@@ -83,11 +84,11 @@ class Link:
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def _send(self, data: bytes) -> None:
-        sent = self.stream.send_nowait(data)
+        rest = self.stream.send_nowait(data)
         self._state = State.ASKED
-        if sent < len(data):
+        if rest is not None:
             self._state = State.SENDING
-            await self.stream.send_all(memoryview(data)[sent:], self._wire.answer_seconds)
+            await self.stream.send_all(rest, self._wire.answer_seconds)
             self._state = State.ASKED
             # an answer that came in the meantime makes no new edge
             trio.lowlevel.current_trio_token().run_sync_soon(self._stir)

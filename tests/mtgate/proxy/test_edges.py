@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 
+from mtgate.http1.message import Request, Response
 from mtgate.proxy.routing import Route
 
 GET = b"GET /foo/x HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n"
@@ -101,6 +102,28 @@ async def test_tls_names_and_new_certificates(house: Any, tmp_path: Path) -> Non
     assert await name_of_certificate(house, "two.test") == "three.test"
     await house.tell({"op": "certificates", "tls": [{"certificate": "rubbish", "key": "rubbish"}]})
     assert await name_of_certificate(house, "two.test") == "three.test"
+
+
+async def test_many_exchanges_on_one_tls_connection(house: Any, tmp_path: Path) -> None:
+    async def answer(request: Request) -> Response:
+        body = await request.body.read(1 << 20)
+        return Response(200, [], request.target.encode() + b"x" * int(request.target[1:]) + body)
+
+    certificate = make_certificate(tmp_path, "one.test")
+    await house.start(Route("foo", await house.worker(answer)), listener={"tls": True}, tls=[certificate])
+    context = ssl.create_default_context(cadata=certificate["certificate"])
+    stream = trio.SSLStream(await house.connect(), context, server_hostname="one.test", https_compatible=True)
+    for size, body in [(0, b""), (5, b"y" * 5000), (3_000_000, b""), (7, b"z" * 20_000), (1, b""), (2, b"")]:
+        head = b"POST /foo/%d HTTP/1.1\r\nHost: gate\r\nContent-Length: %d\r\n\r\n" % (size, len(body))
+        await stream.send_all(head + body)
+        wanted = b"\r\n\r\n/%d" % size + b"x" * size + body
+        got = b""
+        while not got.endswith(wanted):
+            piece = await stream.receive_some(65536)
+            assert piece, got[:200]
+            got += piece
+        assert got.startswith(b"HTTP/1.1 200 ")
+    await stream.aclose()
 
 
 async def test_plain_http_on_a_tls_port_is_closed(house: Any, tmp_path: Path) -> None:
