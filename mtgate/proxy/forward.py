@@ -275,7 +275,8 @@ class Exchange:
         Can the client's, and the worker's, connection be used again?
         """
         began = time.monotonic()
-        response = await self._response_head(upstream)
+        with self._tenant.awaiting(upstream):
+            response = await self._response_head(upstream)
         self.upstream_seconds = time.monotonic() - began
         self.status = response.status
         if response.status == 101:

@@ -232,9 +232,7 @@ class ClientConnection:
                 await exchange.gather(tenant.max_body_bytes)
             await tenant.admit()
         except Unavailable as error:
-            tenant.counters.refused += 1
-            own = Own(error.status, error.code, error.detail, error.retry_after_seconds)
-            return await self._answer(head, exchange, own, keep)
+            return await self._turn_away(head, exchange, tenant, error, keep)
         forwarding = rewrite.forwarding_fields(head, self._asker, mount.prefix)
         forward = exchange.run(tenant, target, forwarding, keep)
         return await self._forwarded(head, exchange, tenant, forward, keep)
@@ -251,10 +249,19 @@ class ClientConnection:
             code = failed.failure.name.lower().replace("_", "-")
             keep = keep and failed.failure is not Failure.MALFORMED
             return await self._answer(head, exchange, Own(status, f"worker-{code}", detail, 1.0), keep)
+        except Unavailable as error:
+            return await self._turn_away(head, exchange, tenant, error, keep)
         finally:
             exchange.leave(tenant)
 
     # -- the gateway's own answers
+
+    async def _turn_away(
+        self, head: RequestHead, exchange: Exchange, tenant: Tenant, error: Unavailable, keep: bool
+    ) -> bool:
+        tenant.counters.refused += 1
+        own = Own(error.status, error.code, error.detail, error.retry_after_seconds)
+        return await self._answer(head, exchange, own, keep)
 
     async def _answer_unrouted(self, head: RequestHead, exchange: Exchange, keep: bool) -> bool:
         path = head.target.partition(b"?")[0]

@@ -21,6 +21,9 @@ ASLEEP = "asleep"
 #: A tenant in one of these is about to serve, or may be: requests wait for it.
 PENDING = frozenset({"activating", "auto-restart", "deactivating", ASLEEP})
 
+#: No worker is left, and none will come by itself: nobody will answer what waits.
+ENDED = frozenset({"inactive", "failed"})
+
 #: Of a tenant that sets none; one for all of them.
 NO_LIMITS = TenantLimits()
 
@@ -41,6 +44,11 @@ class Route:
     def serves(self) -> bool:
         """Can a request be sent now?"""
         return self.state == ACTIVE
+
+    @property
+    def ended(self) -> bool:
+        """Is it of no use to wait for an answer any more?"""
+        return self.state in ENDED
 
     @property
     def pending(self) -> bool:

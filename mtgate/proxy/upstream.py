@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -113,6 +114,7 @@ class Tenant:
         self._waiting = trio.lowlevel.ParkingLot()
         #: Those that wait, and those that were woken and have not gone on yet.
         self._queueing = 0
+        self._awaited: set[Upstream] = set()
         self._woken = False
         self._last_used = poller.now
         self._configure(route)
@@ -144,6 +146,10 @@ class Tenant:
         if not route.serves:
             self.close_idle()
         self._waiting.unpark_all()
+        if route.ended:
+            for upstream in self._awaited:
+                if not upstream.stream.has_pending_bytes():
+                    upstream.stream.abort_reading(self._unavailable())
 
     # -- admission
 
@@ -155,11 +161,13 @@ class Tenant:
 
     def check_state(self) -> None:
         """Raises Unavailable (503) when waiting would be of no use."""
-        route = self.route
-        if not route.serves and not route.pending:
-            # Why is for the operator (`mtctl status`), not for whoever asks.
-            state = "stopped" if route.state == "inactive" else route.state
-            raise Unavailable(503, f"tenant-{state}", f'tenant "{route.id}" is {state}', 10.0)
+        if not self.route.serves and not self.route.pending:
+            raise self._unavailable()
+
+    def _unavailable(self) -> Unavailable:
+        # Why is for the operator (`mtctl status`), not for whoever asks.
+        state = "stopped" if self.route.state == "inactive" else self.route.state
+        return Unavailable(503, f"tenant-{state}", f'tenant "{self.route.id}" is {state}', 10.0)
 
     async def admit(self) -> None:
         """A place among the requests in flight; ``leave`` gives it back. Raises Unavailable."""
@@ -221,6 +229,20 @@ class Tenant:
                 return
 
     # -- connections
+
+    @contextmanager
+    def awaiting(self, upstream: Upstream) -> Iterator[None]:
+        """While an answer is waited for: when nobody is left to give it, the wait ends with Unavailable.
+
+        A connection in the backlog of a socket that nobody accepts from would only end with its timeout.
+        """
+        if self.route.ended and not upstream.stream.has_pending_bytes():
+            raise self._unavailable()
+        self._awaited.add(upstream)
+        try:
+            yield
+        finally:
+            self._awaited.discard(upstream)
 
     async def connect(self, *, fresh: bool) -> Upstream:
         """A connection in use: an idle one, or a new one, always if ``fresh``. Raises ConnectFailed."""

@@ -47,6 +47,7 @@ class House:
         self._numbers = itertools.count()
         self._feed: trio.SocketStream | None = None
         self._reported = trio.Event()
+        self._listening: list[socket.socket] = []
 
     async def worker(self, handler: Callable[[Request], Awaitable[Response]] = echo) -> str:
         """The path of a socket that a Server serves."""
@@ -68,6 +69,12 @@ class House:
                 await script(stream, bytes(await stream.receive_some(65536)))
 
         await self._nursery.start(trio.serve_listeners, serve, listeners)
+        return path
+
+    def backlog(self) -> str:
+        """The path of a socket that takes connections, and from which nobody accepts."""
+        listener, path = self._bind()
+        self._listening.append(listener)
         return path
 
     def _bind(self) -> tuple[socket.socket, str]:
@@ -128,6 +135,8 @@ class House:
     def close(self) -> None:
         if self._feed is not None:
             self._feed.socket.close()
+        for listener in self._listening:
+            listener.close()
 
     async def end_feed(self) -> None:
         """As if the daemon were gone."""

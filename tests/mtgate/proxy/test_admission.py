@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -136,6 +137,25 @@ async def test_generations(house: Any) -> None:
         await house.report("drained", id="foo", generation=1)
     await house.set(Route("foo", new_path, 3))
     await house.report("drained", id="foo", generation=2)
+
+
+@pytest.mark.parametrize("state", ["failed", "inactive"])
+async def test_who_waits_for_an_answer_is_told_that_the_tenant_has_ended(house: Any, state: str) -> None:
+    path = house.backlog()  # Nobody ever accepts from it.
+    await house.start(Route("foo", path))
+    answers: list[tuple[int, Any, bytes]] = []
+
+    async def ask() -> None:
+        answers.append(await house.get("/foo/x"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not (await house.report("activity"))["ids"]:
+            pass
+        await house.set(Route("foo", path, state=state))
+    status, fields, body = answers[0]
+    assert (status, fields["retry-after"]) == (503, "10")
+    assert json.loads(body)["code"] == {"failed": "tenant-failed", "inactive": "tenant-stopped"}[state]
 
 
 async def test_removed_tenant(house: Any) -> None:
