@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import fcntl
 import logging
 import os
@@ -24,28 +23,26 @@ import trio
 
 from mtgate import log, notify, notify_socket
 from mtgate.activation import Given
-from mtgate.control.roles import group_id
 from mtgate.control.server import control_server
-from mtgate.paths import Paths
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
 from mtgate.sandbox import layers
 from mtgate.service_manager import (
     DescriptorStore,
     feed_watchdog,
-    public_name,
     tell_status,
     watchdog_seconds,
 )
-from mtgate.settings import ControlSettings, Settings, TcpAddress, UnixAddress
+from mtgate.settings import Settings, TcpAddress
+from mtgate.sockets import Sockets
 from mtgate.supervisor import handover, orphans
 from mtgate.supervisor.cgroups import Cgroups
 from mtgate.supervisor.desired import DesiredState
 from mtgate.supervisor.events import Events
-from mtgate.supervisor.handover import Handover
+from mtgate.supervisor.handover import Handover, TenantRecord
 from mtgate.supervisor.history import History
 from mtgate.supervisor.isolation import WORDS, Isolation, search_path
 from mtgate.supervisor.launcher import Launcher
-from mtgate.supervisor.listeners import Sleepers, bind
+from mtgate.supervisor.listeners import Sleepers
 from mtgate.supervisor.process import Children, become_subreaper
 from mtgate.supervisor.proxies import AccessLog, ProxyRoutes
 from mtgate.supervisor.services import Services
@@ -57,9 +54,11 @@ from mtgate.tenantdir.complaint import InvalidFile
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+ENDING = (signal.SIGTERM, signal.SIGINT)
+#: A signal that has come is given out at once; waiting for more than one turn of the loop finds no other.
+WAITING_SECONDS = 0.01
 #: For commands under way before the program is replaced.
 LEAVE_SECONDS = 20.0
-ADDRESS_TRIES, ADDRESS_PAUSE_SECONDS = 30, 0.1
 
 
 class AlreadyRunning(Exception):
@@ -80,8 +79,10 @@ async def run(
     systemd has bound or kept."""
     log.set_up(settings.log.level, settings.log.format)
     left = handover.receive(os.environ)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a line on a terminal that is another's must not stop us
     # signals that come while the daemon starts wait until it has
     with trio.open_signal_receiver(*SIGNALS) as signals, only_daemon(settings.paths.run, left) as lock:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # as the program before us has left them
         desired = DesiredState(settings.paths.state)
         desired.load()
         isolation = find_isolation(settings)
@@ -142,13 +143,14 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
 
 async def _obey(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: AsyncIterator[int]) -> None:
     """Signals, until one that ends the daemon has done so."""
-    async for number in signals:
-        if number in (signal.SIGTERM, signal.SIGINT):
+    while True:
+        number: int | None = await anext(signals)
+        if number == signal.SIGUSR2 or (number == signal.SIGHUP and settings_changed(daemon)):
+            number = await replace(daemon, supervisor, feed, signals)
+        if number is not None and number in ENDING:
             logger.info("%s: ending", signal.Signals(number).name)
             await _end(daemon.settings, supervisor, signals)
             return
-        if number == signal.SIGUSR2 or (number == signal.SIGHUP and settings_changed(daemon)):
-            await replace(daemon, supervisor, feed)
 
 
 def settings_changed(daemon: Daemon) -> bool:
@@ -164,19 +166,38 @@ def settings_changed(daemon: Daemon) -> bool:
     return settings != daemon.settings
 
 
-async def replace(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed) -> None:
-    """Executes the program anew in this process; returns only when that cannot be."""
-    command = [sys.executable, *sys.orig_argv[1:]]
-    trial = await trio.run_process(
-        [sys.executable, "-m", "mtgate.cli", "--help"], capture_stdout=True, check=False
-    )
+async def replace(
+    daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: AsyncIterator[int]
+) -> int | None:
+    """Executes the program anew in this process; returns only when that cannot be.
+
+    Then the answer is the signal that asked for an end meanwhile, or None.
+    """
+    try:
+        trial = await trio.run_process(
+            [sys.executable, "-m", "mtgate.cli", "--help"], capture_stdout=True, check=False
+        )
+    except OSError as error:
+        logger.error("not replaced: the new program cannot be tried: %s", error)
+        return None
     if trial.returncode != 0:
         logger.error("not replaced: the new program does not start (exit code %d)", trial.returncode)
-        return
+        return None
     tenants = await supervisor.leave(LEAVE_SECONDS)
     if tenants is None:
         logger.error("not replaced: a command did not end within %g s", LEAVE_SECONDS)
-        return
+        return None
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here on they are the new program's
+    number = await asked_to_end(signals)
+    if number is None:
+        hand_over(daemon, feed, tenants)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    supervisor.stay(tenants)
+    return number
+
+
+def hand_over(daemon: Daemon, feed: ProxyFeed, tenants: dict[str, TenantRecord]) -> None:
+    """Executes the new program with everything that is open; returns only when that cannot be."""
     left = Handover(
         lock=daemon.lock,
         control=daemon.sockets.control.fileno(),
@@ -185,13 +206,20 @@ async def replace(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed) -> No
         tenants=tenants,
     )
     logger.info("replacing the program of pid %d", os.getpid())
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # until the new program listens
+    command = [sys.executable, *sys.orig_argv[1:]]
     try:
         handover.replace_program(left, sys.executable, command, os.environ)
     except OSError as error:
         logger.error("not replaced: %s", error)
-        supervisor.stay(tenants)
+
+
+async def asked_to_end(signals: AsyncIterator[int]) -> int | None:
+    """TERM or INT that waits among the signals; the others that wait have no meaning any more."""
+    with trio.move_on_after(WAITING_SECONDS):
+        async for number in signals:
+            if number in ENDING:
+                return number
+    return None
 
 
 def _assemble(
@@ -250,13 +278,6 @@ def proxy_feed(
     return ProxyFeed(listeners, told, callbacks, processes=server.processes, certificates=certificates)
 
 
-def open_control(paths: Paths, settings: ControlSettings) -> socket.socket:
-    """The control socket; as root the operators' group may connect to it."""
-    paths.control.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    group = group_id(settings.operator_group) if os.geteuid() == 0 else None
-    return bind(paths.control, None if group is None else 0, group)
-
-
 def find_isolation(settings: Settings) -> Isolation:
     """What tenants can be kept in; TooWeak when the settings ask for more."""
     supervisor = settings.supervisor
@@ -271,17 +292,18 @@ def find_isolation(settings: Settings) -> Isolation:
 
 
 async def _end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:
-    """Drains and stops everything; another TERM or INT cuts that short."""
+    """Drains and stops everything; another TERM or INT, or the time allowed, cuts that short."""
     async with trio.open_nursery() as nursery:
 
         async def cut_short() -> None:
-            async for number in signals:
-                if number in (signal.SIGTERM, signal.SIGINT):
-                    nursery.cancel_scope.cancel()
+            with trio.move_on_after(settings.supervisor.shutdown_timeout_seconds):
+                async for number in signals:
+                    if number in ENDING:
+                        break
+            supervisor.kill_all()
 
         nursery.start_soon(cut_short)
-        with trio.move_on_after(settings.supervisor.shutdown_timeout_seconds):
-            await supervisor.shut_down()
+        await supervisor.shut_down()
         nursery.cancel_scope.cancel()
 
 
@@ -311,43 +333,6 @@ def write_holder(lock: int) -> None:
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
-class Sockets:
-    """The daemon's own listening sockets: the public ones by address, and the control socket."""
-
-    def __init__(self, public: dict[str, socket.socket], control: socket.socket) -> None:
-        self.public = public
-        self.control = control
-
-    @classmethod
-    async def open(
-        cls, settings: Settings, left: Handover | None, activated: dict[str, int], store: DescriptorStore
-    ) -> Sockets:
-        """Those that the program before us or systemd left, and new ones for the other addresses."""
-        inherited = activated if left is None else left.public
-        public = {}
-        for address in settings.server.addresses:
-            number = inherited.pop(str(address), None)
-            if number is None:
-                number = store.take(public_name(str(address)))
-            if number is None:
-                public[str(address)] = await open_listener(address)
-                store.keep(public_name(str(address)), public[str(address)].fileno())
-            else:
-                public[str(address)] = socket.socket(fileno=number)
-                public[str(address)].setblocking(False)
-        for number in inherited.values():
-            os.close(number)
-        control = (
-            socket.socket(fileno=left.control) if left else open_control(settings.paths, settings.control)
-        )
-        return cls(public, control)
-
-    def close(self) -> None:
-        """All of them."""
-        for one in (*self.public.values(), self.control):
-            one.close()
-
-
 def give_memory_back() -> None:
     """What only the start needed goes back to the system, where the C library can do that (glibc)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -359,40 +344,3 @@ def raise_descriptor_limit() -> None:
     """Each tenant needs a descriptor: take as many as the hard limit allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def open_listener(address: TcpAddress | UnixAddress) -> socket.socket:
-    """A public listening socket; OSError names the address.
-
-    An address in use is tried again for a while: the proxies of a daemon that was killed let go of it in a
-    moment.
-    """
-    for _ in range(ADDRESS_TRIES):
-        try:
-            return bind_address(address)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-        await trio.sleep(ADDRESS_PAUSE_SECONDS)
-    return bind_address(address)
-
-
-def bind_address(address: TcpAddress | UnixAddress) -> socket.socket:
-    """One try."""
-    if isinstance(address, UnixAddress):
-        return bind(Path(address.path), None, None, mode=0o666)
-    family, _, _, _, target = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(target)
-        listener.listen(4096)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"{address}: {error.strerror}") from error
-    return listener

@@ -27,17 +27,17 @@ def tell(text: str, descriptor: int | None = None) -> bool:
         return False
     # a name starting with @ is in the abstract namespace, written with a zero byte
     target = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.settimeout(SEND_SECONDS)
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.settimeout(SEND_SECONDS)
             sender.connect(target)
             if descriptor is None:
                 sender.send(text.encode())
             else:
                 socket.send_fds(sender, [text.encode()], [descriptor])
-        except OSError:
-            return False  # who started us has gone; that is no reason to fail
-        return True
+    except OSError:
+        return False  # who started us has gone, or we are out of descriptors: no reason to fail
+    return True
 
 
 def listen(path: Path) -> socket.socket:

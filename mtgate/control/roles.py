@@ -95,5 +95,5 @@ def _parent_of(pid: int) -> int | None:
     """proc(5), stat: the parent is the second field after the command's closing parenthesis."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
+    except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
+        return None  # it has ended; any other error leaves open who is asking

@@ -25,7 +25,7 @@ from mtgate.control.handlers import Answer, Call, Handlers, mtgate_version
 from mtgate.control.port import Supervising
 from mtgate.control.routes import NDJSON, Operation, match
 from mtgate.control.schema import Finding, Problem
-from mtgate.errors import BadRequest, GateError, NotPermitted, Timeout, TooLarge
+from mtgate.errors import BadRequest, GateError, NotPermitted, SystemRefused, Timeout, TooLarge
 from mtgate.http1.connection import Limits
 from mtgate.http1.message import BodyTooLarge, Headers, Peer, Request, Response
 from mtgate.http1.server import Server
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 REQUESTS_PER_USER = 16
-_LIMITS = Limits(header_timeout_seconds=5.0, body_timeout_seconds=5.0, connections=256)
+_LIMITS = Limits(header_timeout_seconds=5.0, body_timeout_seconds=5.0, connections=256, spare_descriptors=16)
 _BROWSER_FIELDS = {b"origin", b"sec-fetch-site"}
 
 
@@ -74,6 +74,8 @@ class ControlServer:
             return await self._answer(request)
         except GateError as error:
             return _problem(error)
+        except OSError as error:
+            return _problem(SystemRefused.by(error))
         except Exception:
             logger.exception("control: %s %s failed", request.method, request.target)
             return _problem(GateError("an error in mtgate itself", hint="the daemon's log has the traceback"))

@@ -6,6 +6,7 @@ know: HTTP.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -42,8 +43,11 @@ class Acceptor:
         self,
         listener: socket.socket | trio.socket.SocketType,
         connected: Callable[[socket.socket, object], None],
+        spare: int = 0,
     ) -> None:
         self._listener = own_descriptor(listener)
+        self._spare: list[int] = []
+        self._spare_wanted = spare
         self._connected = connected
         self._scope = trio.CancelScope()
         self._logged = 0.0
@@ -55,7 +59,7 @@ class Acceptor:
     def stop(self) -> None:
         """Synchronous; the listener itself stays open for whoever else has it."""
         self._scope.cancel()
-        self._listener.close()
+        self._close()
 
     async def run(self) -> None:
         """Until ``stop`` or cancelled.
@@ -64,15 +68,34 @@ class Acceptor:
         """
         with self._scope:
             try:
+                self._put_by()
                 while True:
                     await trio.lowlevel.wait_readable(self._listener)
                     if not self._take_batch():
                         await trio.sleep(SHORTAGE_PAUSE_SECONDS)
             finally:
-                self._listener.close()
+                self._close()
+
+    def _close(self) -> None:
+        self._listener.close()
+        self._give_up_spare()
+
+    def _put_by(self) -> None:
+        """As many spare descriptors as are wanted, or can be had."""
+        with contextlib.suppress(OSError):
+            while len(self._spare) < self._spare_wanted:
+                self._spare.append(os.dup(self._listener.fileno()))
+
+    def _give_up_spare(self) -> bool:
+        """True when there were any."""
+        found, self._spare = self._spare, []
+        for descriptor in found:
+            os.close(descriptor)
+        return bool(found)
 
     def _take_batch(self) -> bool:
         """False when descriptors or memory are short: what waits in the backlog has to wait longer."""
+        self._put_by()
         for _ in range(BATCH):
             try:
                 sock, address = self._listener.accept()
@@ -80,6 +103,8 @@ class Acceptor:
                 return True
             except OSError as error:
                 if error.errno in _SHORTAGE:
+                    if self._give_up_spare():
+                        continue
                     self._complain(error)
                     return False
                 continue  # The connection was gone before it was accepted: ECONNABORTED and the like.

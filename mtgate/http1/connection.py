@@ -33,6 +33,8 @@ class Limits:
     write_timeout_seconds: float = 30.0
     requests_per_connection: int = 10_000
     connections: int = 2_000
+    spare_descriptors: int = 0
+    """Kept for accepting, and for what the handler opens, when the process has none left."""
     slowest_bytes_per_second: int = 1024
     """After ``body_timeout_seconds`` a body has to have come at this rate in the mean; 0: no such rule."""
 

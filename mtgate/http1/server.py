@@ -62,7 +62,11 @@ class Server:
         Returns once ``stop_accepting`` was called and all connections have ended.
         """
         async with trio.open_nursery() as nursery:
-            acceptor = Acceptor(listener, lambda sock, address: self._start(nursery, sock, address))
+            acceptor = Acceptor(
+                listener,
+                lambda sock, address: self._start(nursery, sock, address),
+                self.limits.spare_descriptors,
+            )
             if not self._accepting:
                 acceptor.stop()
             if not self._acceptors:

@@ -214,7 +214,10 @@ class ProxyFeed:
         failures = 0
         while True:
             began = trio.current_time()
-            status = await self._run_process()
+            try:
+                status = await self._run_process()
+            except OSError as error:
+                status = f"it cannot be started: {error.strerror}"
             failures = 1 if trio.current_time() - began > HEALTHY_SECONDS else failures + 1
             pause = RESPAWN_SECONDS[min(failures, len(RESPAWN_SECONDS)) - 1]
             logger.warning("a proxy process ended (%s); another one in %g s", status, pause)
@@ -225,13 +228,18 @@ class ProxyFeed:
         ours, theirs = socket.socketpair()
         fds = [listener.sock.fileno() for listener in self._listeners]
         command = [sys.executable, "-m", "mtgate.proxy.worker", "--feed", str(theirs.fileno())]
-        child = await trio.lowlevel.open_process(
-            command,
-            pass_fds=[*fds, theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
+        try:
+            child = await trio.lowlevel.open_process(
+                command,
+                pass_fds=[*fds, theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         send, receive = trio.open_memory_channel[bytes](float("inf"))
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
         process = _Process(child.pid, stream, send)

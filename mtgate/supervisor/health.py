@@ -7,6 +7,7 @@ tick.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import trio
@@ -18,6 +19,8 @@ from mtgate.tenantdir.schema import Probe
 #: A beat is late only when our own loop has run meanwhile: after SIGSTOP or a suspended machine all are late.
 CHECK_SECONDS = 5.0
 SUSPENDED_FACTOR = 2.0
+#: Ours, not the worker's: nothing is known of it then.
+SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 async def watch_heartbeat(
@@ -71,7 +74,7 @@ async def watch_probe(
 
 
 async def _answers(path: str, probe: Probe) -> bool:
-    """Whether the tenant's socket gives a status below 500 in time."""
+    """Whether the tenant's socket gives a status below 500 in time, as far as we can ask."""
     request = (
         f"GET {probe.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: mtgate\r\nConnection: close\r\n\r\n"
     )
@@ -82,8 +85,8 @@ async def _answers(path: str, probe: Probe) -> bool:
                 head = b""
                 while b"\r\n" not in head and (data := await stream.receive_some(4096)):
                     head += data
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno in SHORTAGE
         words = head.split(maxsplit=2)
         return len(words) > 1 and words[1].isdigit() and 100 <= int(words[1]) < 500
     return False

@@ -5,6 +5,7 @@ In charge of: everything between "a worker is wanted" and a running child. Must 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ from mtgate.supervisor import crash_point, spec
 from mtgate.supervisor.cgroups import Cgroups
 from mtgate.supervisor.isolation import Isolation
 from mtgate.supervisor.orphans import RunRecord, RunRecords
-from mtgate.supervisor.process import Children, Process, start_time
+from mtgate.supervisor.process import Children, start_time, watched
 from mtgate.supervisor.worker import Worker
 from mtgate.supervisor.zygote import Zygote
 from mtgate.tenantdir.schema import TenantConfig
+
+logger = logging.getLogger(__name__)
 
 TOOL_OUTPUT_BYTES = 4 * 1024 * 1024
 
@@ -79,7 +82,7 @@ class Launcher:
                 cgroup_name(order.tenant, order.generation, order.number), order.config.limits
             )
             pid = await self._zygote.fork({**self._request(order), "cgroup": cgroup and str(cgroup)}, given)
-            process = Process(pid)
+            process = watched(pid, self._children)
             process.cgroup = cgroup
             kept = {name: made.keep(pair[0]) for name, pair in outputs.items()}
             made.keep(lifeline.fileno())
@@ -89,7 +92,11 @@ class Launcher:
         return Worker(order.generation, order.number, process, lifeline, kept, listens=listens)
 
     def _record(self, order: Order, pid: int) -> None:
-        began = start_time(pid)
+        try:
+            began = start_time(pid)
+        except OSError as error:  # out of descriptors: it serves all the same
+            logger.warning("tenant %s: no record of worker %d: %s", order.tenant, pid, error.strerror)
+            return
         if began is not None:
             moment = datetime.now(UTC).isoformat()
             self.records.write(RunRecord(order.tenant, pid, began, order.generation, order.number, moment))
@@ -114,7 +121,8 @@ class Launcher:
                 "argv": [],
                 "tool": arguments,
             }
-            process = Process(await self._zygote.fork(request, [writer for _, writer in pipes]))
+            pid = await self._zygote.fork(request, [writer for _, writer in pipes])
+            process = watched(pid, self._children)
             readers = [made.keep(reader) for reader, _ in pipes]
         texts = ["", ""]
 

@@ -101,6 +101,16 @@ class Process:
         return ended
 
 
+def watched(pid: int, children: Children, *, group: bool = True) -> Process:
+    """A child of ours that has just been made. One that cannot be watched is killed: OSError says why."""
+    try:
+        return Process(pid, group=group)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)  # not reaped yet: the number cannot be a stranger's
+        children.disown(pid)
+        raise
+
+
 def become_subreaper() -> None:
     """Orphans of our descendants become our children instead of init's."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -143,8 +153,11 @@ class Children:
         """
         if self._forks_under_way:
             return []
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            return [pid for pid in map(int, file.read().split()) if pid not in self._owned]
+        try:
+            text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        except OSError:  # out of descriptors: they are looked for again after the next child's end
+            return []
+        return [pid for pid in map(int, text.split()) if pid not in self._owned]
 
     def kill_strangers(self, tenant: str) -> int:
         """SIGKILL to those that carry this tenant's environment; how many."""

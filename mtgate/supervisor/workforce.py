@@ -131,10 +131,23 @@ class Workforce:
         """Waits for the proxies to be through with a generation, then stops it."""
         for generation in {worker.generation for worker in workers}:
             with trio.move_on_after(config.drain_timeout_seconds):
-                await self._services.routes.wait_drained(self._tenant, generation)
+                await self._drained(generation, workers)
         async with trio.open_nursery() as nursery:
             for worker in workers:
                 nursery.start_soon(stop_worker, worker, config.stop_timeout_seconds)
+
+    async def _drained(self, generation: int, workers: list[Worker]) -> None:
+        """Until no proxy uses the generation, or its workers have ended all the same."""
+        async with trio.open_nursery() as nursery:
+
+            async def all_ended() -> None:
+                for worker in workers:
+                    await worker.ended.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(all_ended)
+            await self._services.routes.wait_drained(self._tenant, generation)
+            nursery.cancel_scope.cancel()
 
     def records(self) -> list[WorkerRecord]:
         """For the program that replaces us."""

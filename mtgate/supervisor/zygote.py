@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from mtgate.supervisor.process import Children, Process
+from mtgate.supervisor.process import Children, Process, watched
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,14 @@ class Zygote:
             return
         failures = 0
         while True:
-            process, channel = self._spawn(["{fd}"])
+            try:
+                process, channel = self._spawn(["{fd}"])
+            except (ForkFailed, OSError) as error:
+                logger.error("no zygote, workers are executed instead: %s", error)
+                self._tried.set()
+                failures = min(failures + 1, len(RESTART_SECONDS) - 1)
+                await trio.sleep(RESTART_SECONDS[failures])
+                continue
             self._process = process
             try:
                 ready = await _receive(channel)
@@ -153,7 +160,11 @@ class Zygote:
             child.returncode = 0  # reaped by us: Popen must not wait for a pid that may be another's by then
             self._children.own(child.pid)
         ours.setblocking(False)
-        return Process(child.pid, group=False), ours
+        try:
+            return watched(child.pid, self._children, group=False), ours
+        except OSError:
+            ours.close()
+            raise
 
 
 def _environment() -> dict[str, str]:

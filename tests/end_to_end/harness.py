@@ -74,7 +74,7 @@ class Gateway:
         self.root = root
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        # words before the daemon's command, for one that is to run in a mount namespace of its own
+        # words before the daemon's command, for one that is to run with limits or mounts of its own
         self.wrapper: list[str] = []
         # nothing of the developer's own settings, and PYTHONPATH for a checkout that is not installed
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("MTGATE_")}
@@ -156,7 +156,7 @@ class Gateway:
 
     def _entry(self) -> list[str]:
         """Words that lead a command to where the daemon is."""
-        if not self.wrapper or self.process is None:
+        if self.wrapper[:1] != ["unshare"] or self.process is None:
             return []
         return ["nsenter", "--mount", f"--target={self.process.pid}"]
 
