@@ -1,6 +1,6 @@
-"""A file that is appended to and never grows beyond its size.
+"""A file of lines that is appended to and never grows beyond its size.
 
-In charge of: opening, rotating, closing. Must not know: what is written.
+In charge of: opening, rotating, closing, ending a line that was cut. Must not know: what the lines say.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class RotatingFile:
         self._keep = keep
         self._file: int | None = None
         self._size = 0
+        self._cut = False
 
     def write(self, data: bytes) -> int:
         """Appends; the number of bytes that found room (a full disk takes a part, or raises OSError)."""
@@ -26,9 +27,14 @@ class RotatingFile:
         if self._file is None:
             self._open()
         assert self._file is not None
-        written = os.write(self._file, data)
+        end = b"\n" if self._cut else b""  # of a line that a full disk or a crash has cut
+        written = os.write(self._file, end + data)
         self._size += written
-        return written
+        if written > len(end):
+            self._cut = data[written - len(end) - 1] != ord("\n")
+        elif written:
+            self._cut = False
+        return max(0, written - len(end))
 
     def paths(self) -> list[Path]:
         """All files there may be, newest first."""
@@ -46,9 +52,10 @@ class RotatingFile:
     def _open(self) -> None:
         # O_NOFOLLOW: nobody else may write in this directory; if somebody could, a link must not lead us on.
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(self.path, flags, 0o640)
         self._size = os.fstat(self._file).st_size
+        self._cut = self._size > 0 and os.pread(self._file, 1, self._size - 1) != b"\n"
 
     def _rotate(self) -> None:
         self.close()

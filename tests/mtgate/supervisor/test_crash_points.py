@@ -31,7 +31,7 @@ WALKS: dict[str, tuple[str, set[str]]] = {
     "start.after-fork": ("start foo", {"active"}),
     "start.after-ready": ("start foo", {"active"}),
     "stop.after-state": ("stop foo", {"inactive"}),
-    "stop.after-exit": ("stop foo", {"inactive"}),
+    "stop.after-exit": ("start foo stop foo", {"inactive"}),
     "swap.before-switch": ("start foo restart foo", {"active"}),
     "swap.after-drain": ("start foo restart foo", {"active"}),
     "swap.after-switch": ("start foo restart foo", {"active"}),

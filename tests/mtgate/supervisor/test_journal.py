@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,17 @@ async def test_followers_see_new_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"time": 1}'])
+def test_a_line_after_a_cut_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "foo.log"
+    journal = Journal(path, Limits())
+    journal.write(["one"], "stdout", 1, 0)
+    journal.close()
+    os.truncate(path, path.stat().st_size - 3)  # as a full disk or a crash leaves it
+    journal.write(["two"], "stdout", 1, 0)
+    assert [entry.text for entry in journal.tail(9)] == ["two"]
+    journal.close()
+
+
 def test_a_cut_line_is_skipped(tmp_path: Path, text: str) -> None:
     path = tmp_path / "foo.log"
     path.write_text(text + "\n")
