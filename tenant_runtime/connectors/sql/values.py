@@ -126,6 +126,11 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def _spoken(value: Any) -> str:
+    """``String(value)`` for a column of a text property: lists as "a,b"."""
+    return to_text(value) if isinstance(value, list | dict) else text(value)
+
+
 def _json_default(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_text(value)
@@ -266,8 +271,8 @@ def _mysql(kind: str, zone: tzinfo | None) -> tuple[Convert, Convert]:
         return value.astimezone(zone).replace(tzinfo=None) if isinstance(value, datetime) else value
 
     table: dict[str, tuple[Convert, Convert]] = {
-        "string": (text, text),
-        "text": (text, text),
+        "string": (_spoken, text),
+        "text": (_spoken, text),
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (exact, number),
@@ -284,8 +289,8 @@ def _postgresql(kind: str, column: str) -> tuple[Convert, Convert]:
     if kind == "array" and head.endswith("[]"):
         return list, list
     table: dict[str, tuple[Convert, Convert]] = {
-        "string": (text, text),
-        "text": (text, text),
+        "string": (_spoken, text),
+        "text": (_spoken, text),
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (exact, number),
@@ -315,8 +320,8 @@ def _array(value: Any) -> Any:
 
 def _sqlite(kind: str) -> tuple[Convert, Convert]:
     table: dict[str, tuple[Convert, Convert]] = {
-        "string": (text, text),
-        "text": (text, text),
+        "string": (_spoken, text),
+        "text": (_spoken, text),
         "datestring": (text, text),
         "objectid": (text, text),
         "number": (lambda v: float(v) if isinstance(v, Decimal) else v, number),
@@ -330,10 +335,6 @@ def _sqlite(kind: str) -> tuple[Convert, Convert]:
 def _sqlite_number(value: Any) -> Any:
     found = leading_number(value)
     return float(found) if isinstance(found, Decimal) else found
-
-
-def _spoken(value: Any) -> str:
-    return to_text(value) if isinstance(value, list | dict) else text(value)
 
 
 def _single(convert: Convert) -> Convert:
@@ -354,15 +355,8 @@ def _single(convert: Convert) -> Convert:
 _READY: dict[Convert, type] = {text: str, number: int, _bytes: bytes}
 
 #: Values in a where clause. The original makes an object of a text there, and so compares with its JSON.
-#: Lists become texts as in JavaScript, "a,b".
 _QUERY: dict[str, dict[str, Convert]] = {
-    "mysql": {"object": _quoted, "string": _spoken, "text": _spoken, "number": _single(exact)},
-    "postgresql": {
-        "object": _quoted,
-        "array": to_json,
-        "string": _spoken,
-        "text": _spoken,
-        "number": leading_number,
-    },
-    "sqlite3": {"object": _quoted, "string": _spoken, "text": _spoken, "number": _sqlite_number},
+    "mysql": {"object": _quoted, "number": _single(exact)},
+    "postgresql": {"object": _quoted, "array": to_json, "number": leading_number},
+    "sqlite3": {"object": _quoted, "number": _sqlite_number},
 }

@@ -68,6 +68,7 @@ def test_text_that_is_no_number_is_nan() -> None:
         ("string", 12.5, "12.5"),
         ("string", 12.0, "12"),
         ("string", True, "true"),
+        ("string", ["a", {"x": 1}], "a,[object Object]"),
         ("date", NOON, datetime(2020, 1, 2, 12)),
         ("object", {"ü": [1.5, NOON]}, '{"ü":[1.5,"2020-01-02T12:00:00.000Z"]}'),
         ("object", "text", "text"),
