@@ -22,6 +22,13 @@ _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+\Z")
 
 
+#: Field lines that were sent before, by name and value, and what is too long or too changeable to be one.
+_KNOWN_LINES: dict[tuple[bytes, bytes], bytes] = {}
+_KNOWN_LINE_BYTES = 256
+_MOST_KNOWN_LINES = 512
+_TOLD_ONCE = frozenset((b"etag", b"date", b"set-cookie", b"content-length"))
+
+
 class BodyTooLarge(Exception):
     """The body is longer than its reader allows. Status 413."""
 
@@ -119,9 +126,17 @@ def status_line(status: int) -> bytes:
 
 def render_fields(headers: Headers) -> bytes:
     """Field lines, each ended by CRLF. Raises UnsafeField rather than let a value start a new line."""
-    lines = []
-    for name, value in headers:
-        if _UNSAFE.search(value) or not _NAME.match(name):
-            raise UnsafeField(f"field {name[:40]!r} cannot be sent: illegal bytes in its name or value")
-        lines.append(b"%s: %s\r\n" % (name, value))
-    return b"".join(lines)
+    known = _KNOWN_LINES
+    return b"".join([known.get(pair) or _field_line(*pair) for pair in headers])
+
+
+def _field_line(name: bytes, value: bytes) -> bytes:
+    """One line; remembered, because most fields of a response are those of the last one."""
+    if _UNSAFE.search(value) or not _NAME.match(name):
+        raise UnsafeField(f"field {name[:40]!r} cannot be sent: illegal bytes in its name or value")
+    line = b"%s: %s\r\n" % (name, value)
+    if name not in _TOLD_ONCE and len(line) <= _KNOWN_LINE_BYTES:
+        if len(_KNOWN_LINES) >= _MOST_KNOWN_LINES:
+            _KNOWN_LINES.clear()
+        _KNOWN_LINES[name, value] = line
+    return line

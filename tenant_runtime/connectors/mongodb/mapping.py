@@ -86,10 +86,11 @@ class Mapping:
     # -- document → row -----------------------------------------------------------------------------------
 
     def to_row(self, document: Document, *, with_id: bool = True) -> Row:
-        row: Row = {}
-        for name, value in document.items():
-            row[name] = value if type(value) in PLAIN else plain(value)
-        identity = row.pop("_id", None)
+        """The row of a document, which becomes it where its values are all plain."""
+        identity = document.pop("_id", None)
+        row: Row = document
+        if not PLAIN.issuperset(map(type, document.values())):
+            row = {name: value if type(value) in PLAIN else plain(value) for name, value in document.items()}
         for name, column in self.fields.items():
             row.pop(name, None)
             if column in row:
@@ -99,7 +100,7 @@ class Mapping:
                 lng, lat = row[name]["coordinates"]
                 row[name] = {"lat": lat, "lng": lng}
         if with_id and self.id_name is not None:
-            row[self.id_name] = identity
+            row[self.id_name] = identity if type(identity) in PLAIN else plain(identity)
         return row
 
 

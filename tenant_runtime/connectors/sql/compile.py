@@ -8,7 +8,8 @@ without its values) and then kept as text. Must not know: connections, models' b
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,9 @@ Shape = tuple[Any, ...]
 #: Statements kept for each connector; shapes are few, but a client can make up any number of them.
 CACHE_SIZE = 1000
 
+#: Combinations of types that a statement remembers: which columns are null differs from row to row.
+DECODERS_SIZE = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -40,20 +44,39 @@ class Statement:
     sql: str
     order: tuple[int, ...]
     columns: tuple[tuple[str, type, Convert], ...] = ()
+    _decoders: dict[tuple[type, ...], tuple[tuple[str, Convert], ...]] = field(
+        default_factory=dict, compare=False
+    )
 
     def parameters(self, values: Sequence[Any]) -> tuple[Any, ...]:
         return tuple([values[index] for index in self.order])
 
     def rows(self, found: Sequence[Sequence[Any]]) -> list[Row]:
         """A driver's rows as dicts by property name (plain ``str`` keys, which orjson insists on)."""
-        columns = self.columns
-        return [
-            {
-                name: value if value is None or type(value) is ready else decode(value)
-                for (name, ready, decode), value in zip(columns, row, strict=False)
-            }
-            for row in found
-        ]
+        names = [name for name, _, _ in self.columns]
+        known = self._decoders
+        rows = []
+        for values in found:
+            row = dict(zip(names, values, strict=False))
+            kinds = tuple(map(type, values))
+            decoders = known.get(kinds)
+            if decoders is None:
+                decoders = self._decoders_of(kinds)
+            for name, decode in decoders:
+                row[name] = decode(row[name])
+            rows.append(row)
+        return rows
+
+    def _decoders_of(self, kinds: tuple[type, ...]) -> tuple[tuple[str, Convert], ...]:
+        """Which of a row's values have to be decoded: their types say it, mostly those of the last row."""
+        found = tuple(
+            (name, decode)
+            for (name, ready, decode), kind in zip(self.columns, kinds, strict=False)
+            if kind is not NoneType and kind is not ready
+        )
+        if len(self._decoders) < DECODERS_SIZE:
+            self._decoders[kinds] = found
+        return found
 
 
 class Compiler:

@@ -178,6 +178,8 @@ def _aware(value: Any, zone: tzinfo | None) -> Any:
     """A driver's date or datetime as aware UTC; zero dates and other unreadable ones become None."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
+            if zone is UTC:
+                return value.replace(tzinfo=UTC)
             value = value.replace(tzinfo=zone) if zone else value.astimezone()
         return value.astimezone(UTC)
     if isinstance(value, date):
