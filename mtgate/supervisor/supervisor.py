@@ -1,7 +1,7 @@
 """All tenants of one daemon: who there is, and the operations of the control API.
 
-In charge of: the table of tenants and the state file's records. Must not know: HTTP, or what happens inside a
-unit. Operations run in the supervisor's own nursery: a client that goes away does not leave a command half
+In charge of: adding and removing, and what concerns all at once. Must not know: HTTP, or what happens inside
+a unit. Operations run in the supervisor's own nursery: a client that goes away does not leave a command half
 done.
 """
 
@@ -9,42 +9,33 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
-import socket
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from mtgate.control.schema import Event as EventBody
 from mtgate.control.schema import Outcome, Result, Route, TenantStatus, ToolResult
-from mtgate.errors import GateError, ShuttingDown, SystemRefused, UnknownTenant, words_of
-from mtgate.service_manager import tenant_name
-from mtgate.supervisor import crash_point, reconcile
+from mtgate.errors import GateError, ShuttingDown, SystemRefused, words_of
+from mtgate.supervisor import crash_point
 from mtgate.supervisor.desired import Wanted
+from mtgate.supervisor.folders import Folders
 from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.journal import Journal
-from mtgate.supervisor.listeners import PathTaken, bind_own
+from mtgate.supervisor.roster import Roster
 from mtgate.supervisor.services import Services
 from mtgate.supervisor.status import tenant_status
 from mtgate.supervisor.tenant import Tenant
 from mtgate.supervisor.unit import State
-from mtgate.tenantdir.files import last_change, remove_tree, sweep
+from mtgate.tenantdir.files import remove_tree, sweep
 from mtgate.tenantdir.layout import is_tenant_id
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Between two looks at the tenants' folder: one stat, whatever their number.
-SCAN_SECONDS = 1.0
-#: A folder that is being copied changes more often.
-SETTLED_SECONDS = 1.0
 
 
 class Supervisor:
@@ -54,11 +45,9 @@ class Supervisor:
         self._services = services
         self._paths = services.paths
         self._tenants = tenants
-        self._isolation = services.launcher.isolation
-        self._changing = trio.Lock()
+        self._roster = Roster(services, tenants)
+        self._folders = Folders(services, self._roster)
         self._ending = False
-        self._scanned_mtime = -1
-        self._records: dict[str, TenantRecord] = {}
 
     # -- the control API -------------------------------------------------------------------------------------
 
@@ -150,10 +139,7 @@ class Supervisor:
 
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant, or UnknownTenant."""
-        try:
-            return self._tenants[tenant_id]
-        except KeyError:
-            raise UnknownTenant(tenant_id) from None
+        return self._roster.tenant(tenant_id)
 
     def tenants(self) -> list[Tenant]:
         """All, in no particular order."""
@@ -166,19 +152,19 @@ class Supervisor:
 
         `records` are the tenants that the program before us left running.
         """
-        self._records = records
+        self._roster.records = records
         self._paths.tenants.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._paths.sockets.mkdir(parents=True, exist_ok=True, mode=0o755)
         await trio.to_thread.run_sync(sweep, self._paths.tenants)
         await self._finish_removals()
         with _uncollected():
-            await self._scan()
+            await self._folders.scan()
         self._services.store.drop_rest()
-        for tenant_id, record in self._records.items():  # removed meanwhile
+        for tenant_id, record in self._roster.records.items():  # removed meanwhile
             logger.warning("tenant %s is gone, its workers end", tenant_id)
             for worker in record.workers:
                 signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
-        self._records = {}
+        self._roster.records = {}
 
     async def leave(self, seconds: float) -> dict[str, TenantRecord] | None:
         """Everything that runs, for the program that replaces us; None when a command does not end in
@@ -186,7 +172,7 @@ class Supervisor:
         self._ending = True
         records: dict[str, TenantRecord] = {}
         with trio.move_on_after(seconds):
-            await self._changing.acquire()
+            await self._roster.changing.acquire()
             for tenant in self._tenants.values():
                 records[tenant.id] = await tenant.leave()
             await self._commit_at_the_end()
@@ -197,22 +183,14 @@ class Supervisor:
     def stay(self, records: dict[str, TenantRecord]) -> None:
         """Takes `leave` back."""
         self._ending = False
-        if self._changing.statistics().owner is trio.lowlevel.current_task():
-            self._changing.release()
+        if self._roster.changing.statistics().owner is trio.lowlevel.current_task():
+            self._roster.changing.release()
         for tenant_id in records:
             self._tenants[tenant_id].stay()
 
     async def scan_forever(self) -> None:
         """Notices folders that appear in or vanish from tenants/."""
-        while True:
-            await trio.sleep(SCAN_SECONDS)
-            if self._folder_mtime() == self._scanned_mtime:
-                continue
-            try:
-                await self._scan(SETTLED_SECONDS)
-            except OSError as error:
-                # a file system that is away for a moment is no reason to stop what runs
-                logger.error("%s cannot be scanned: %s", self._paths.tenants, error.strerror)
+        await self._folders.watch_forever()
 
     async def shut_down(self) -> None:
         """Stops all workers, drained, in parallel; desired state stays as it is."""
@@ -243,7 +221,7 @@ class Supervisor:
     ) -> Outcome:
         if not is_tenant_id(tenant_id):
             raise GateError(f'"{tenant_id}" is not a tenant id', tenant=tenant_id)
-        async with self._changing:
+        async with self._roster.changing:
             known = self._tenants.get(tenant_id)
             if known is None:
                 message = await prepare() if prepare else ""
@@ -256,11 +234,11 @@ class Supervisor:
 
     async def _register(self, tenant_id: str, desired: str) -> Tenant:
         """A new record, on disk before anybody acts on it."""
-        tenant = self._make(tenant_id, Wanted(desired=desired))
+        tenant = self._roster.make(tenant_id, Wanted(desired=desired))
         try:
             await self._services.desired.commit()
         except OSError:
-            self._unmake(tenant)
+            self._roster.unmake(tenant)
             del self._services.desired.tenants[tenant_id]
             raise
         crash_point.passing("add.after-state")
@@ -273,57 +251,8 @@ class Supervisor:
         result: Result = await tenant.start() if start else "already"
         return Outcome(result=result, tenant=tenant_status(tenant))
 
-    def _make(self, tenant_id: str, wanted: Wanted) -> Tenant:
-        """The record and its socket; nothing on disk but the socket and the folder's owner."""
-        desired = self._services.desired
-        crash_point.passing("add.before-socket")
-        while wanted.uid is None and self._isolation.uid_base is not None:
-            desired.next_uid += 1  # never reused: files of a removed tenant must not become another's
-            wanted.uid = self._isolation.next_uid(desired.next_uid)
-        path = str(self._paths.tenant_socket(tenant_id))
-        record = self._records.get(tenant_id)
-        try:
-            listener = self._listener(tenant_id, path, wanted.uid, record)
-        except (OSError, PathTaken) as error:
-            raise GateError(f"no socket for tenant {tenant_id}: {error}", tenant=tenant_id) from error
-        tenant = Tenant(tenant_id, path, listener, wanted, self._services)
-        self._tenants[tenant_id] = tenant
-        desired.tenants[tenant_id] = wanted
-        crash_point.passing("add.after-socket")
-        return tenant
-
-    def _listener(
-        self, tenant_id: str, path: str, uid: int | None, record: TenantRecord | None
-    ) -> socket.socket:
-        """The one handed over, or kept by the service manager while its path is there, or a new one."""
-        store, name = self._services.store, tenant_name(tenant_id)
-        if record is not None:
-            store.leave(name)
-            return socket.socket(fileno=record.listener)
-        number = store.take(name)
-        if number is not None:
-            kept = socket.socket(fileno=number)
-            kept.setblocking(False)
-            if kept.getsockname() == path and os.path.exists(path):
-                return kept
-            kept.close()
-            store.drop(name)
-        listener = bind_own(path, uid, self._isolation.uid_base)
-        store.keep(name, listener.fileno())
-        return listener
-
-    def _unmake(self, tenant: Tenant) -> None:
-        """Takes back `_make`, but for the record in the desired state."""
-        del self._tenants[tenant.id]
-        self._services.sleepers.remove(tenant.listener)
-        self._services.routes.forget(tenant.id)
-        self._services.store.drop(tenant_name(tenant.id))
-        Path(tenant.socket_path).unlink(missing_ok=True)
-        tenant.listener.close()
-        tenant.journal.close()
-
     async def _remove(self, tenant_id: str, keep_files: bool) -> Outcome:
-        async with self._changing:
+        async with self._roster.changing:
             tenant = self.tenant(tenant_id)
             before = tenant.wanted.desired
             tenant.gone = True  # what waits for its lock must not make it wanted again
@@ -336,7 +265,7 @@ class Supervisor:
             crash_point.passing("remove.after-state")
             await tenant.remove()
             crash_point.passing("remove.after-stop")
-            self._unmake(tenant)
+            self._roster.unmake(tenant)
             if not keep_files:
                 await self._delete(tenant_id)
             self._services.events.tell("removed", tenant_id)
@@ -357,104 +286,6 @@ class Supervisor:
             if wanted.desired == "removing":
                 self._paths.tenant_socket(tenant_id).unlink(missing_ok=True)
                 await self._delete(tenant_id)
-
-    # -- folders ---------------------------------------------------------------------------------------------
-
-    def _folder_mtime(self) -> int:
-        try:
-            return os.stat(self._paths.tenants).st_mtime_ns
-        except OSError:
-            return -1
-
-    async def _scan(self, settled_seconds: float = 0.0) -> None:
-        """Takes up what appeared and has not changed for so long: it may still be copied."""
-        async with self._changing:
-            self._scanned_mtime = self._folder_mtime()
-            names = await trio.to_thread.run_sync(self._folders)
-            records = self._services.desired.tenants
-            left = {name for name in names if name in records and records[name].desired == "removed"}
-            for name in [name for name, wanted in records.items() if wanted.desired == "removed"]:
-                if name not in names:
-                    del records[name]
-            difference = reconcile.compare(names - left, self._tenants.keys())
-            for tenant_id in difference.vanished:
-                await self._vanished(self._tenants[tenant_id])
-            settled = [name for name in difference.appeared if await self._settled(name, settled_seconds)]
-            if len(settled) < len(difference.appeared):
-                self._scanned_mtime = -1  # look again
-            unknown = [name for name in settled if name not in records or records[name].uid is None]
-            next_uid = self._services.desired.next_uid
-            made = [self._appeared(tenant_id) for tenant_id in settled]
-            appeared = [tenant for tenant in made if tenant is not None]
-            if unknown or difference.vanished:
-                appeared = await self._recorded(appeared, unknown, next_uid)
-        for tenant in appeared:
-            self._take_up(tenant)
-
-    async def _recorded(self, appeared: list[Tenant], unknown: list[str], next_uid: int) -> list[Tenant]:
-        """Those whose record is on disk, before anything of theirs runs; the others wait."""
-        try:
-            await self._services.desired.commit()
-        except OSError as error:
-            logger.error("new tenants wait: %s", words_of(error))
-        else:
-            return appeared
-        self._scanned_mtime, self._services.desired.next_uid = -1, next_uid
-        for tenant in [tenant for tenant in appeared if tenant.id in unknown]:
-            self._unmake(tenant)
-            tenant.wanted.uid = None
-        return [tenant for tenant in appeared if tenant.id not in unknown]
-
-    async def _settled(self, tenant_id: str, seconds: float) -> bool:
-        """Whether nothing in a folder changed for so long."""
-        if not seconds:
-            return True
-        changed = await trio.to_thread.run_sync(last_change, self._paths.tenant_dir(tenant_id))
-        return time.time() - changed >= seconds
-
-    def _folders(self) -> set[str]:
-        with os.scandir(self._paths.tenants) as entries:
-            return {
-                entry.name
-                for entry in entries
-                if is_tenant_id(entry.name) and entry.is_dir(follow_symlinks=False)
-            }
-
-    def _appeared(self, tenant_id: str) -> Tenant | None:
-        wanted = self._services.desired.tenants.get(tenant_id) or Wanted()
-        try:
-            return self._make(tenant_id, wanted)
-        except GateError as error:
-            logger.error("tenant %s not taken up: %s", tenant_id, error)
-            return None
-
-    def _take_up(self, tenant: Tenant) -> None:
-        state = reconcile.first_state(tenant.wanted.desired, asleep=tenant.wanted.asleep)
-        try:
-            tenant.read_config()
-        except GateError as error:
-            logger.error("tenant %s: %s", tenant.id, error)
-        record = self._records.pop(tenant.id, None)
-        if record is not None and (record.workers or state is not State.ACTIVATING):
-            tenant.take_over(record)
-            return
-        tenant.take_up(State.INACTIVE if state is State.ACTIVATING else state)
-        if state is State.ACTIVATING:
-            self._services.nursery.start_soon(self._start_quietly, tenant)
-
-    async def _vanished(self, tenant: Tenant) -> None:
-        logger.info("tenant %s: its folder vanished, it is removed", tenant.id)
-        tenant.gone = True
-        await tenant.remove()
-        self._unmake(tenant)
-        del self._services.desired.tenants[tenant.id]
-        self._services.events.tell("removed", tenant.id)
-
-    async def _start_quietly(self, tenant: Tenant) -> None:
-        try:
-            await tenant.start()
-        except (GateError, OSError) as error:
-            logger.error("tenant %s did not start: %s", tenant.id, error)
 
     # -- running commands ------------------------------------------------------------------------------------
 
