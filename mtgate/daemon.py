@@ -25,7 +25,7 @@ from mtgate import log, notify, notify_socket
 from mtgate.activation import Given
 from mtgate.control.server import control_server
 from mtgate.proxy.feed import Callbacks, Certificate, ProxyFeed, PublicListener, read_error_pages
-from mtgate.sandbox import layers
+from mtgate.sandbox.closing import layers
 from mtgate.service_manager import (
     DescriptorStore,
     feed_watchdog,

@@ -35,7 +35,9 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from mtgate import notify, sandbox
+from mtgate import notify
+from mtgate.sandbox.closing import enter
+from mtgate.sandbox.policy import Policy
 
 #: Imported before the first fork. A name that cannot be imported costs its tenants time, not their start.
 PRELOAD = (
@@ -190,7 +192,7 @@ def prepare(request: dict[str, Any], descriptors: list[int]) -> None:
         environment["LISTEN_PID"] = str(os.getpid())
     os.environ.clear()
     os.environ.update(environment)
-    sandbox.enter(sandbox.Policy.from_json(request["sandbox"]), request["parent"])
+    enter(Policy.from_json(request["sandbox"]), request["parent"])
     os.chdir(request["directory"])
     random.seed()
     _set_name("mt-" + environment["MTGATE_TENANT"])

@@ -19,7 +19,6 @@ from typing import Any
 
 import trio
 
-from mtgate import sandbox
 from mtgate.http1.accept import Acceptor
 from mtgate.http1.poller import Poller
 from mtgate.proxy.config import ListenerSettings, ProxySettings, TlsSettings
@@ -27,6 +26,8 @@ from mtgate.proxy.frontend import ClientConnection
 from mtgate.proxy.gateway import Gateway
 from mtgate.proxy.routing import LineDecoder, encode, route_from_json
 from mtgate.proxy.tls import Certificates
+from mtgate.sandbox.closing import enter
+from mtgate.sandbox.policy import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -233,7 +234,7 @@ async def run(fd: int) -> None:
     if first is None:
         return
     settings = ProxySettings.from_json(first[0].get("settings") or {})
-    sandbox.enter(sandbox.Policy.from_json(settings.sandbox), os.getppid())
+    enter(Policy.from_json(settings.sandbox), os.getppid())
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mtgate.control.schema import Isolation as Word
 from mtgate.paths import Paths
-from mtgate.sandbox import Policy
+from mtgate.sandbox.policy import Policy
 from mtgate.tenantdir.schema import TenantConfig
 
 #: What Landlock lets everybody read: the system, not people's homes nor other services' data.

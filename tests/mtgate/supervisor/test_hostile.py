@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
-from mtgate.sandbox import layers
+from mtgate.sandbox.closing import layers
 from tests.mtgate.supervisor.supervising import WEAK, make_tenant, paths_of, supervising, until
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -116,9 +117,13 @@ async def attack(root: Path, names: tuple[str, ...], allowed: dict[str, bool]) -
                 "hold_s": 1,
             }
             (attacker / "hostile.json").write_text(json.dumps(context))
-            supervisor._services.nursery.start_soon(supervisor._start_quietly, supervisor.tenant("attacker"))
             journal = supervisor.journal("attacker")
-            await until(lambda: any(entry.text.startswith("through") for entry in journal.tail(100)), 60)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    supervisor.start, "attacker"
+                )  # it attacks before it is ready, and never is
+                await until(lambda: any(entry.text.startswith("through") for entry in journal.tail(100)), 60)
+                nursery.cancel_scope.cancel()
             assert (victim / "precious").read_text() == "precious"
             lines = [entry.text for entry in journal.tail(100) if entry.text.startswith("HOSTILE ")]
             assert supervisor.status("victim").restarts == 0
