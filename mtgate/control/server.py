@@ -11,8 +11,9 @@ import logging
 import math
 import os
 import socket
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,8 +37,16 @@ from mtgate.tenantdir.jsontext import parse
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
-REQUESTS_PER_USER = 16
-_LIMITS = Limits(header_timeout_seconds=5.0, body_timeout_seconds=5.0, connections=256, spare_descriptors=16)
+#: At work at a time; more of one user wait.
+CHANGES_PER_USER = 16
+_LIMITS = Limits(
+    header_timeout_seconds=5.0,
+    body_timeout_seconds=5.0,
+    idle_timeout_seconds=5.0,
+    write_timeout_seconds=5.0,
+    connections=256,
+    spare_descriptors=16,
+)
 _BROWSER_FIELDS = {b"origin", b"sec-fetch-site"}
 
 
@@ -57,7 +66,7 @@ class ControlServer:
         self._handlers = handlers
         self._rules = rules
         self._audit = audit
-        self._at_work: Counter[int] = Counter()
+        self._turns = defaultdict[int, trio.Semaphore](lambda: trio.Semaphore(CHANGES_PER_USER))
         self._server = Server(self.handle, _LIMITS)
 
     async def serve(
@@ -68,8 +77,6 @@ class ControlServer:
 
     async def handle(self, request: Request) -> Response:
         """One request; every error of ours becomes a problem document."""
-        uid = request.peer.uid if request.peer else -1
-        self._at_work[uid] += 1
         try:
             return await self._answer(request)
         except GateError as error:
@@ -79,8 +86,6 @@ class ControlServer:
         except Exception:
             logger.exception("control: %s %s failed", request.method, request.target)
             return _problem(GateError("an error in mtgate itself", hint="the daemon's log has the traceback"))
-        finally:
-            self._at_work[uid] -= 1
 
     async def _answer(self, request: Request) -> Response:
         role = self._role(request)
@@ -93,7 +98,8 @@ class ControlServer:
             body = await _read_body(request, operation)
             tenant = tenant or getattr(body, "id", None)
             call = Call(role, variables, _read_query(operation, url.query), body)
-            answer = await self._within(call, operation)
+            async with self._turn(request.peer, operation):
+                answer = await self._within(call, operation)
             result = getattr(answer, "result", "done")
         except GateError as error:
             result = error.code
@@ -103,6 +109,10 @@ class ControlServer:
                 ms = (trio.current_time() - began) * 1000
                 self._write_audit(request.peer, role, operation.name, tenant, result, ms)
         return _response(answer, operation)
+
+    def _turn(self, peer: Peer | None, operation: Operation) -> AbstractAsyncContextManager[object]:
+        """Changes by one user wait for each other beyond CHANGES_PER_USER; who only looks does not."""
+        return self._turns[peer.uid if peer else -1] if operation.changes else nullcontext()
 
     async def _within(self, call: Call, operation: Operation) -> Answer:
         """Run the operation, at most as long as the client wants to wait."""
@@ -118,14 +128,12 @@ class ControlServer:
         return answer
 
     def _role(self, request: Request) -> roles.Role:
-        """What the peer may do; NotPermitted for browsers, tenants' processes and too many at once."""
+        """What the peer may do; NotPermitted for browsers and tenants' processes."""
         if any(name in _BROWSER_FIELDS for name, _ in request.headers):
             raise NotPermitted("requests by a browser are refused")
         peer = request.peer
         if peer is None:
             raise NotPermitted("the kernel does not say who is asking")
-        if self._at_work[peer.uid] > REQUESTS_PER_USER:
-            raise NotPermitted(f"more than {REQUESTS_PER_USER} requests of user {peer.uid} are being served")
         if self._descends(peer.pid):
             raise NotPermitted("a tenant's process may not control mtgate")
         return self._rules.of(peer.uid, roles.groups_of(peer))
