@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import trio
 
+from mtgate import notify
 from mtgate.errors import Conflict, GateError
 from mtgate.supervisor import crash_point
 from mtgate.supervisor.caretaker import Caretaker
@@ -141,3 +142,13 @@ class Generations:
             tenant.workers.extend(added)
             self._care.begin(added, tenant.config)
         tenant.enter(State.ACTIVE)
+
+    async def replace(self, worker: Worker, reason: str) -> None:
+        """Another one beside it, which takes its place; it accepts no more, and is the caller's to end."""
+        tenant = self._tenant
+        fresh = await self.gather([worker.number])
+        tenant.workforce.withdraw([worker])
+        tenant.workers.extend(fresh)
+        tenant.enter(State.ACTIVE, reason)
+        self._care.begin(fresh, tenant.config)
+        worker.tell(notify.DRAIN)

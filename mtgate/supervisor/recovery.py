@@ -73,13 +73,14 @@ class Recovery:
 
     def _record_exit(self, worker: Worker, ended: Exit) -> None:
         tenant = self._tenant
-        reason = "Stopped" if worker.commanded else self._reason(worker, ended)
+        commanded = worker.commanded and worker.blame is None
+        reason = "Stopped" if commanded else self._reason(worker, ended)
         tenant.last_exit = LastExit(
             reason=reason,
             code=ended.code,
             signal=None if ended.signal is None else str(ended).rpartition(" ")[2],
             at=datetime.now(UTC),
-            log_tail=[] if worker.commanded else tenant.journal.recent(10, worker.generation),
+            log_tail=[] if commanded else tenant.journal.recent(10, worker.generation),
         )
         tenant.journal.remark(f"{reason}: {ended}", worker.generation, worker.number)
 

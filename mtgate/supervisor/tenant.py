@@ -287,15 +287,14 @@ class Tenant(TenantState):
             logger.warning("tenant %s: %s of worker %d, replacing it", self.id, reason, worker.process.pid)
             worker.blame = reason
             try:
-                fresh = await self._generations.gather([worker.number])
+                await self._generations.replace(worker, f"{reason}: worker {worker.process.pid} was replaced")
             except (GateError, OSError) as error:
                 logger.warning("tenant %s: no replacement: %s", self.id, error)
             else:
                 self.restarts += 1
-                self.workforce.withdraw([worker])
-                self.workers.extend(fresh)
-                self.enter(State.ACTIVE, f"{reason}: worker {worker.process.pid} was replaced")
-                self._care.begin(fresh, self.config)
+                if reason is Reason.PROBE:  # its loop still turns: it finishes what it has accepted
+                    self._services.nursery.start_soon(self.workforce.retire, [worker], self.config)
+                    return
             worker.process.kill_tree()
             await worker.ended.wait()
             self._recovery.settle()

@@ -57,17 +57,19 @@ async def test_beats_that_come_late_and_programs_without_them_are_no_hang(tmp_pa
 
 @pytest.mark.parametrize("behaviour", ["never-accepts", "sick"])
 async def test_a_worker_that_fails_its_probe_is_replaced(tmp_path: Path, behaviour: str) -> None:
-    make_tenant(tmp_path, "foo", behaviour, probe=QUICK_PROBE)
+    make_tenant(tmp_path, "foo", behaviour, probe=QUICK_PROBE, stop_timeout_seconds=1)
     async with supervising(tmp_path) as supervisor:
         await supervisor.start("foo")
         (pid,) = supervisor.status("foo").pids
-        make_tenant(tmp_path, "foo", "", probe=QUICK_PROBE)
+        make_tenant(tmp_path, "foo", "", probe=QUICK_PROBE, stop_timeout_seconds=1)
         # waits in the backlog of one that never accepts, and is answered by its successor
         assert await ask(tmp_path, "foo")
         await until(lambda: last_reason(supervisor, "foo") == "ProbeFailed")
         status = supervisor.status("foo")
         assert (status.state, status.restarts, alive(pid)) == ("active", 1, False)
         assert (await ask(tmp_path, "foo")).split()[0] == str(status.pids[0])
+        ended = status.last_exit  # one that can still hear is asked to end, and finishes what it has accepted
+        assert ended is not None and ended.signal == ("SIGKILL" if behaviour == "never-accepts" else None)
 
 
 async def test_one_that_serves_is_replaced_beside_it(tmp_path: Path) -> None:
