@@ -19,10 +19,10 @@ import trio
 logger = logging.getLogger(__name__)
 
 #: Taken at one wake-up; several processes share a listener, and each should get its part.
-BATCH = 8
+BATCH = 4
 #: The kernel takes no more than this beyond what is on its way: a slow reader costs no megabytes of its
 #: memory.
-UNSENT_BYTES = 512 * 1024
+UNSENT_BYTES = 256 * 1024
 _TCP_NOTSENT_LOWAT = 25  # Linux; the socket module has no name for it
 _SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SHORTAGE_PAUSE_SECONDS = 0.1

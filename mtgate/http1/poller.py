@@ -13,9 +13,11 @@ nurseries.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
+from collections import deque
 from typing import Protocol
 
 import outcome
@@ -25,6 +27,8 @@ SWEEP_SECONDS = 0.25
 
 #: Events taken at once.
 _BATCH = 128
+#: Tasks with large transfers that go on after a turn: each moves 64 KiB or more before it pauses again.
+_STEPS = 4
 #: A turn in which nothing is for a task may last so long: that is how long it can delay other tasks.
 _TURN_SECONDS = 0.002
 
@@ -55,16 +59,26 @@ class Poller:
 
     What the callbacks of watched streams do needs no task, and waiting by way of trio costs as much as
     several exchanges: a turn goes on while there is nothing for a task (``yields``), and waits for what may
-    come within ``linger_seconds``: for pollers whose callbacks do without tasks, or use ``wake``.
+    come within ``linger_seconds``: for pollers whose callbacks do without tasks, or use ``wake``. In one turn
+    it wakes about ``wakes`` tasks, for all of which the rest has to wait.
     """
 
-    def __init__(self, linger_seconds: float = 0.0) -> None:
+    def __init__(self, linger_seconds: float = 0.0, wakes: int = 64) -> None:
         self.now = time.monotonic()
         self._linger_seconds = linger_seconds
+        self._most_wakes = wakes
         #: Set when a task may go on, or waits for its turn: this turn ends, the next one looks only once.
         self.yields = False
         self._epoll = select.epoll()
         self._streams: dict[int, Watched] = {}
+        #: Taken from the set and not yet handed out: edges come once.
+        self._events: list[tuple[int, int]] = []
+        self._wakes = 0
+        self._steps = 0
+        self._paused: deque[trio.lowlevel.Task] = deque()
+        self._waits = False
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+        self.heed(self._bell)
         self.resting = True
         self._goes_on = trio.Event()
 
@@ -90,6 +104,8 @@ class Poller:
         fd = stream.socket.fileno()
         del self._streams[fd]
         self._epoll.unregister(fd)
+        if self._events:
+            self._events = [event for event in self._events if event[0] != fd]
 
     def heed(self, fd: int) -> None:
         """A task waits for that descriptor: no turn waits longer when something comes there."""
@@ -102,6 +118,7 @@ class Poller:
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[object] | None = None) -> None:
         """Lets a task go on, with that outcome of its wait."""
         self.yields = True
+        self._wakes += 1
         if value is None:
             trio.lowlevel.reschedule(task)
         else:
@@ -114,28 +131,73 @@ class Poller:
                 nursery.start_soon(self._sweep)
                 task_status.started()
                 while True:
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    await self._wait()
                     self._turn()
         finally:
             for stream in list(self._streams.values()):
                 stream.close()
             self._epoll.close()
+            os.close(self._bell)
+            while self._paused:
+                trio.lowlevel.reschedule(self._paused.popleft())
+
+    async def _wait(self) -> None:
+        """For something to do in the next turn; those that pause go on, as many as may."""
+        if not self._paused and not self._events:
+            self._waits = True
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+        self._waits = False
+        self._steps = 0
+        while self._paused and self._steps < _STEPS:
+            self._steps += 1
+            trio.lowlevel.reschedule(self._paused.popleft())
+        if self._steps or self._events:
+            await trio.lowlevel.checkpoint()
+
+    async def pause(self) -> None:
+        """Lets everything else have its turn, for a task that moves much.
+
+        A few go on after this pass of the scheduler, more than those after turns to come, in their order.
+        """
+        self.yields = True
+        self._steps += 1
+        if self._steps <= _STEPS or self._epoll.closed:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._waits:
+            self._waits = False
+            os.eventfd_write(self._bell, 1)
+        task = trio.lowlevel.current_task()
+        self._paused.append(task)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._paused.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
     def _turn(self) -> None:
-        streams, poll = self._streams, self._epoll.poll
-        hurried, self.yields = self.yields, False
+        hurried, self.yields, self._wakes = self.yields, False, 0
         wait, end = 0.0, time.monotonic() + _TURN_SECONDS
-        while ready := poll(wait, _BATCH):
+        while ready := self._events or self._epoll.poll(wait, _BATCH):
             self.now = now = time.monotonic()
-            for fd, events in ready:
-                stream = streams.get(fd)
-                if stream is not None:
-                    stream.notice(events)
-                else:
-                    self.yields = True
+            self._events = self._notice(ready)
             if hurried or self.yields or now > end:
                 return
             wait = self._linger_seconds
+
+    def _notice(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Hands out events; those that are left when enough tasks were woken."""
+        streams = self._streams
+        for number, (fd, events) in enumerate(ready, 1):
+            stream = streams.get(fd)
+            if stream is None:
+                self.yields = True
+                continue
+            stream.notice(events)
+            if self._wakes >= self._most_wakes:
+                return ready[number:]
+        return []
 
     async def _sweep(self) -> None:
         while True:

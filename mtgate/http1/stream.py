@@ -227,8 +227,7 @@ class Stream:
         self._luck += 1 + (size >> 13)
         if self._luck >= _FAIRNESS:
             self._luck = 0
-            self._poller.yields = True
-            await trio.lowlevel.checkpoint()
+            await self._poller.pause()
 
     async def _wait_readable(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
