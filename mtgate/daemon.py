@@ -77,7 +77,8 @@ async def run(
     """Until TERM or INT. AlreadyRunning, StateUnreadable, TooWeak and OSError (address in use) come before
     anything starts. `reload` reads the settings anew, for HUP; `given` are sockets that
     systemd has bound or kept."""
-    log.set_up(settings.log.level, settings.log.format)
+    file = log.LogFile(settings.paths.log / "mtgate.log", settings.log.max_bytes, settings.log.keep)
+    log.set_up(settings.log.level, settings.log.format, file)
     left = handover.receive(os.environ)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a line on a terminal that is another's must not stop us
     # signals that come while the daemon starts wait until it has

@@ -1,31 +1,83 @@
 """The daemon's own log: one line an event to standard error, as text or JSON.
 
-In charge of: its form, and that a flood of the same line costs one line a second. Must not know: who logs;
-everybody uses `logging.getLogger(__name__)`.
+In charge of: its form, its size, and that a flood of the same line costs one line a second. Must not know:
+who logs; everybody uses `logging.getLogger(__name__)`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
+import os
+import shutil
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
 
 REPEAT_SECONDS = 1.0
 #: Distinct messages remembered by the limit.
 REMEMBERED = 1000
 
 
-def set_up(level: str = "info", form: str = "text") -> None:
-    """Sends this process's log to standard error; `form` is `text` or `json`."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(level: str = "info", form: str = "text", file: LogFile | None = None) -> None:
+    """Sends this process's log to standard error; `form` is `text` or `json`.
+
+    Where standard error is `file`, the file of a daemon in the background, it is kept to its size.
+    """
+    handler = BoundedHandler(sys.stderr, file if file is not None and file.is_open_as(2) else None)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(Limit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.raiseExceptions = False  # nobody reads: a log must not end a daemon
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A log file: `path`, then `path.1` (the newest of the old) up to `path.<keep - 1>`."""
+
+    path: Path
+    max_bytes: int
+    keep: int
+
+    def is_open_as(self, descriptor: int) -> bool:
+        """Whether that descriptor leads to it."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+        except OSError:
+            return False
+
+    def empty(self) -> None:
+        """Copies it to the first of the old ones, and empties it: others, too, have it open for appending."""
+        old = [self.path.with_name(f"{self.path.name}.{number}") for number in range(1, self.keep)]
+        for newer, older in reversed(list(itertools.pairwise(old))):
+            if newer.exists():
+                newer.replace(older)
+        if old:
+            shutil.copyfile(self.path, old[0])
+        os.truncate(self.path, 0)
+
+
+class BoundedHandler(logging.StreamHandler[TextIO]):
+    """To a stream; when the file behind it is full it is emptied."""
+
+    def __init__(self, stream: TextIO, file: LogFile | None) -> None:
+        super().__init__(stream)
+        self._file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One event; a disk that is full costs old lines, never the daemon."""
+        super().emit(record)
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                if os.fstat(self.stream.fileno()).st_size > self._file.max_bytes:
+                    self._file.empty()
 
 
 class Limit(logging.Filter):
