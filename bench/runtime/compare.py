@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from bench.runtime.load import Measured, customer, seed, steady, wrk
+from bench.runtime.load import Measured, customer, percentiles, seed, steady, wrk
 from bench.runtime.systems import System, behind_mtgate, behind_node_gateway, original, tenant
 from tests.servers.running import RunningServers
 
@@ -58,12 +58,12 @@ def compare(store: str, options: argparse.Namespace, servers: RunningServers) ->
 def measure(
     store: str, systems: list[System], loads_of: list[list[Load]], options: argparse.Namespace
 ) -> None:
-    """In turns. Reading first: a store grows by what is created, and memory's reads with it."""
-    latencies = [
-        steady(system, own[0].path, rate=options.rate, seconds=options.seconds * 3)
-        for system, own in zip(systems, loads_of, strict=True)
-    ]
+    """In turns, first as much as each can do, then the same rate for all; everybody is warm by then.
+
+    Reading comes first: a store grows by what is created, and memory's reads with it.
+    """
     measured: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+    latencies: dict[tuple[str, str], list[float]] = defaultdict(list)
     for turn in zip(*loads_of, strict=True):
         for _ in range(options.rounds):
             for system, load in zip(systems, turn, strict=True):
@@ -71,12 +71,25 @@ def measure(
                     system, load.path, connections=load.connections, seconds=options.seconds, body=load.body
                 )
                 measured[load.name, system.name].append(found)
+        if turn[0].connections == 1:
+            continue  # the same request as the load before
+        for _ in range(options.rounds):
+            for system, load in zip(systems, turn, strict=True):
+                latencies[load.name.partition(",")[0], system.name] += steady(
+                    system, load.path, rate=options.rate, seconds=options.seconds, body=load.body
+                )
     show(store, systems, measured)
-    print(f"\nAt {options.rate:g} requests a second (by id), p50 / p99 in ms: ", end="")
-    pairs = zip(systems, latencies, strict=True)
-    print("; ".join(f"{system.name} {p50:.1f} / {p99:.1f}" for system, (p50, p99) in pairs))
-    print("Memory after the load, PSS in MiB: ", end="")
+    show_latencies(latencies, options.rate)
+    print("\nMemory after the load, PSS in MiB: ", end="")
     print("; ".join(f"{system.name} {system.memory_mib():.0f}" for system in systems), flush=True)
+
+
+def show_latencies(latencies: dict[tuple[str, str], list[float]], rate: float) -> None:
+    """At equal load, side by side; in ms."""
+    print(f"\n| at {rate:g} requests/s | system | p50 ms | p90 ms | p99 ms | worst ms |")
+    print("|---|---|---|---|---|---|")
+    for (load, system), found in latencies.items():
+        print(f"| {load} | {system} | " + " | ".join(f"{one:.1f}" for one in percentiles(found)) + " |")
 
 
 def show(store: str, systems: list[System], measured: dict[tuple[str, str], list[Measured]]) -> None:

@@ -107,14 +107,15 @@ def milliseconds(text: str) -> float:
 
 
 def steady(
-    system: System, path: str, *, rate: float, seconds: float, connections: int = 8
-) -> tuple[float, float]:
-    """p50 and p99 in ms at a fixed rate, from when each request was due, so that a stall counts in full."""
+    system: System, path: str, *, rate: float, seconds: float, connections: int = 8, body: Any = None
+) -> list[float]:
+    """Latencies in ms at a fixed rate, each from when its request was due, so that a stall counts in full."""
     start = time.monotonic() + 0.1
     latencies: list[float] = []
-    total = int(rate * seconds)
-    turn = iter(range(total))
+    turn = iter(range(int(rate * seconds)))
     lock = threading.Lock()
+    method, text = ("GET", None) if body is None else ("POST", json.dumps(body))
+    headers = {} if body is None else {"content-type": "application/json"}
 
     def run() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=30)
@@ -126,7 +127,7 @@ def steady(
                 return
             due = start + number / rate
             time.sleep(max(0.0, due - time.monotonic()))
-            connection.request("GET", system.path + path)
+            connection.request(method, system.path + path, text, headers)
             connection.getresponse().read()
             latencies.append(1000 * (time.monotonic() - due))
 
@@ -135,5 +136,10 @@ def steady(
         thread.start()
     for thread in threads:
         thread.join()
+    return latencies
+
+
+def percentiles(latencies: list[float]) -> tuple[float, float, float, float]:
+    """The median, the 90th and 99th percentile and the worst of at least two."""
     cuts = statistics.quantiles(latencies, n=100)
-    return cuts[49], cuts[98]
+    return cuts[49], cuts[89], cuts[98], max(latencies)
