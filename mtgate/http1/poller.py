@@ -209,3 +209,21 @@ class Poller:
             for stream in list(self._streams.values()):
                 stream.expire(now)
             self.resting = all(stream.rests for stream in self._streams.values())
+
+
+_POLLER_OF_RUN: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("mtgate.http1.poller")
+
+
+def poller_of_run() -> Poller:
+    """The one of this run of trio; it ends with the run.
+
+    Whoever waits for sockets in a run had better share it: each poller that something happens to is a task
+    woken and an epoll set armed anew.
+    """
+    try:
+        return _POLLER_OF_RUN.get()
+    except LookupError:
+        poller = Poller()
+        _POLLER_OF_RUN.set(poller)
+        trio.lowlevel.spawn_system_task(poller.run)
+        return poller

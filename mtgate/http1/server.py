@@ -19,7 +19,7 @@ from mtgate.http1.connection import CutOff, Incoming, Limits
 from mtgate.http1.framing import LAST_CHUNK, chunk, request_reader
 from mtgate.http1.heads import RequestHead, RequestHeads
 from mtgate.http1.message import EMPTY_BODY, Body, Peer, Request, Response, render_fields, status_line
-from mtgate.http1.poller import Poller
+from mtgate.http1.poller import Poller, poller_of_run
 from mtgate.http1.stream import Stream, StreamBroken, StreamTimeout, client_of, peer_of
 from mtgate.http1.strict import Refusal
 
@@ -39,13 +39,14 @@ _FRAMING = {b"connection", b"content-length", b"transfer-encoding", b"keep-alive
 class Server:
     """Serves listeners until cancelled, or until ``stop_accepting`` and its connections have ended."""
 
+    poller: Poller  # of the run that it serves in
+
     def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
         self.handler = handler
         self.limits = limits or Limits()
         self.in_flight = 0
         self.closing = False
         self.heads = RequestHeads(self.limits.head)
-        self.poller = Poller()
         self._accepting = True
         self._acceptors: list[Acceptor] = []
         self._connections: set[Connection] = set()
@@ -61,6 +62,7 @@ class Server:
 
         Returns once ``stop_accepting`` was called and all connections have ended.
         """
+        self.poller = poller_of_run()
         async with trio.open_nursery() as nursery:
             acceptor = Acceptor(
                 listener,
@@ -70,7 +72,6 @@ class Server:
             if not self._accepting:
                 acceptor.stop()
             if not self._acceptors:
-                await nursery.start(self.poller.run)
                 nursery.start_soon(self._forget_heads)
             self._acceptors.append(acceptor)
             task_status.started()

@@ -21,11 +21,9 @@ from typing import Any
 import outcome
 import trio
 
-from mtgate.http1.poller import Poller
+from mtgate.http1.poller import poller_of_run
 from mtgate.http1.stream import Stream, StreamBroken, StreamTimeout
 from tenant_runtime.connectors.base import Talk
-
-_POLLER: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("tenant_runtime.wire.poller")
 
 
 class State(Enum):
@@ -45,7 +43,7 @@ class Link:
         self._task: trio.lowlevel.Task | None = None
         self._state = State.FREE
         self._deadline = math.inf
-        self._poller = wire.poller
+        self._poller = poller_of_run()
         self.stream = Stream(self._poller, talk.socket)
         self.stream.watch(self._stir)
 
@@ -124,7 +122,7 @@ class Link:
         self.stream.watch(self._stir)
         task, self._task = self._task, None
         if task is not None:
-            trio.lowlevel.reschedule(task, outcome.Value(self._talk.answer()))
+            self._poller.wake(task, outcome.Value(self._talk.answer()))
         self._wire.release(self)
 
     def _end(self, error: Exception | None) -> None:
@@ -134,7 +132,7 @@ class Link:
         self._talk.close()
         task, self._task = self._task, None
         if task is not None and error is not None:
-            trio.lowlevel.reschedule(task, outcome.Error(error))
+            self._poller.wake(task, outcome.Error(error))
         self._wire.forget(self)
 
 
@@ -161,17 +159,6 @@ class Wire:
         self._free: list[Link] = []
         self._waiting: deque[trio.lowlevel.Task] = deque()
 
-    @property
-    def poller(self) -> Poller:
-        """The one of this run of trio, for all its data sources."""
-        try:
-            return _POLLER.get()
-        except LookupError:
-            made = Poller()
-            _POLLER.set(made)
-            trio.lowlevel.spawn_system_task(made.run)
-            return made
-
     async def ask(self, question: Any) -> Any:
         """Asks on the next free link; what its ``Talk`` answers."""
         while self._free:
@@ -189,7 +176,7 @@ class Wire:
     def release(self, link: Link) -> None:
         """A link is free: the first in the queue gets it."""
         if self._waiting:
-            trio.lowlevel.reschedule(self._waiting.popleft(), outcome.Value(link))
+            poller_of_run().wake(self._waiting.popleft(), outcome.Value(link))
         else:
             self._free.append(link)
 
@@ -203,7 +190,7 @@ class Wire:
     def _make_room(self) -> None:
         self._count -= 1
         if self._waiting:
-            trio.lowlevel.reschedule(self._waiting.popleft(), outcome.Value(None))
+            poller_of_run().wake(self._waiting.popleft(), outcome.Value(None))
 
     async def _next(self) -> Link:
         while self._count >= self._size:

@@ -1,8 +1,7 @@
 """A model at run time: what ``app.models.Customer`` is.
 
 In charge of: the surface that tenant code and the REST layer use. Its operations are ``dao``'s, one line
-each; what is prepared from the definition (conversions, defaults, names) is made once, by ``prepare``.
-Must not know: connectors' kinds, HTTP.
+each; what is worked out from the definition is ``prepared``'s. Must not know: connectors' kinds, HTTP.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import inflection
 
@@ -21,7 +20,7 @@ from tenant_runtime.model.call_options import current_options
 from tenant_runtime.model.definition import ModelDefinition, Property
 from tenant_runtime.model.hooks import Hooks, Observer
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.types import Codec, Convert, codec_for
+from tenant_runtime.model.prepared import Prepared
 from tenant_runtime.model.validatable import Validatable
 
 if TYPE_CHECKING:
@@ -34,13 +33,9 @@ Options = dict[str, Any] | None
 Filter = dict[str, Any] | None
 Listener = Callable[..., Any]
 Setter = Callable[["ModelClass", Any], Any]  # gives the value, UNDEFINED to leave the property as it is
-_NOTHING: frozenset[str] = frozenset()
-
-#: Types whose values an encoder of JSON can write as they are.
-SIMPLE_KINDS = frozenset(("string", "number", "boolean", "date", "objectid", "text", "datestring"))
 
 
-class ModelClass(Validatable):
+class ModelClass(Prepared, Validatable):
     """See the module. ``Model(data)`` is a new, unsaved instance."""
 
     def __init__(self, definition: ModelDefinition, base: ModelClass | None, registry: Registry) -> None:
@@ -68,77 +63,8 @@ class ModelClass(Validatable):
         self.disabled_methods: set[str] = set()
         self.on_attached: list[Callable[[ModelClass], Any]] = []
         self._listeners: dict[str, list[Listener]] = {}
-        self._left_out: dict[tuple[bool, bool], frozenset[str]] = {}
         self.prepare()
         self._default_validators()
-
-    def prepare(self) -> None:
-        """Work out what instances are made with; again after the definition changed."""
-        definition = self.definition
-        self.id_name: str = definition.id_name or "id"
-        identity = definition.id_property
-        self.simple_id: str | None = identity.name if identity else None
-        self.key_names = frozenset(prop.name for prop in definition.id_properties)
-        self.property_names = tuple(definition.properties)
-        self.strict: bool | Literal["filter"] = definition.strict
-        self.codecs: dict[str, Codec] = {
-            name: codec_for(prop.type, self._instantiate) for name, prop in definition.properties.items()
-        }
-        self.loaders: tuple[tuple[str, Convert], ...] = tuple(
-            (name, self._loader(name, codec))
-            for name, codec in self.codecs.items()
-            if self._loads(name, codec)
-        )
-        makers = ((name, construct.default_maker(prop)) for name, prop in definition.properties.items())
-        self.default_makers = tuple((name, make) for name, make in makers if make is not None)
-        self.stripped_defaults = tuple(
-            (name, prop.default)
-            for name, prop in definition.properties.items()
-            if prop.raw.get("persistDefaultValues") is False and prop.has_default
-        )
-        self.undefined_is_null = bool(self.settings.get("persistUndefinedAsNull"))
-        self.defaults_on_reads = self.settings.get("applyDefaultsOnReads") is not False
-        self.enforced = self._enforced_values()
-        simple = all(prop.type.kind in SIMPLE_KINDS for prop in definition.properties.values())
-        self.is_plain = simple and not definition.hidden and not self.undefined_is_null
-        self.unwritten_defaults = tuple(
-            (name, prop.default)
-            for name, prop in definition.properties.items()
-            if prop.has_default and not prop.raw.get("applyDefaultOnWrites", True)
-        )
-        self._left_out.clear()
-
-    def _loads(self, name: str, codec: Codec) -> bool:
-        return codec.load is not None or name == self.id_name
-
-    def _loader(self, name: str, codec: Codec) -> Convert:
-        return codec.assign if name == self.id_name else codec.load or codec.assign
-
-    def _enforced_values(self) -> dict[str, Any]:
-        """What the model's ``properties``/``attributes`` option or its default scope writes into every
-        object.
-        """
-        given = self.settings.get("attributes")
-        if isinstance(given, dict):
-            return given
-        if given is False or self.definition.scope is None:
-            return {}
-        return fixed_values(self.definition.scope.get("where"), self.definition)
-
-    def fixed_values(self, where: Any) -> dict[str, Any]:
-        """The equalities of a where on declared properties."""
-        return fixed_values(where, self.definition)
-
-    def _instantiate(self, name: str) -> Convert:
-        """The constructor of a nested model, looked up when first needed: it may be defined later."""
-
-        def make(value: Any) -> Any:
-            target = self.registry.nested(name, self)
-            if target is None or (isinstance(value, Instance) and value._model is target):
-                return value
-            return construct.construct(target, value)
-
-        return make
 
     def _default_validators(self) -> None:
         """Absence of a forced id, presence, dates; in the order of ModelBuilder.define."""
@@ -159,18 +85,6 @@ class ModelClass(Validatable):
         self.definition.properties[prop.name] = prop
         self.prepare()
         self.validate_property(prop)
-
-    def left_out(self, hidden: bool, protected: bool) -> frozenset[str]:
-        """Names that a form without hidden and/or protected properties leaves out."""
-        if not hidden and not protected:
-            return _NOTHING
-        names = self._left_out.get((hidden, protected))
-        if names is None:
-            names = (self.definition.hidden if hidden else _NOTHING) | (
-                self.definition.protected if protected else _NOTHING
-            )
-            self._left_out[hidden, protected] = names
-        return names
 
     def extends(self, name: str) -> bool:
         """Whether it is that model or descends from it."""
@@ -426,15 +340,3 @@ class ModelClass(Validatable):
     remoteMethod = remote_method
     disableRemoteMethod = disable_remote_method
     disableRemoteMethodByName = disable_remote_method_by_name = disable_remote_method
-
-
-def fixed_values(where: Any, definition: ModelDefinition) -> dict[str, Any]:
-    """The equalities of a scope's where on declared properties (juggler ``setScopeValuesFromWhere``)."""
-    values: dict[str, Any] = {}
-    for name, value in (where or {}).items() if isinstance(where, dict) else ():
-        if name == "and" and isinstance(value, list):
-            for clause in value:
-                values |= fixed_values(clause, definition)
-        elif name in definition.properties and not isinstance(value, dict | list) and value is not None:
-            values[name] = value
-    return values

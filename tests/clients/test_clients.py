@@ -1,6 +1,7 @@
 """Real LoopBack 3 clients from npm on a tenant: loopback-connector-remote and swagger-client.
 
 They are tools of the tests, installed by npm into var/test-clients (or found in MTGATE_TEST_NODE_MODULES).
+Where npm cannot get them the tests are skipped, or fail if MTGATE_TEST_CLIENTS=required says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,12 +25,19 @@ HERE = Path(__file__).parent
 MODELS = ("Customer", "Order", "Tag")
 
 
+def absent(reason: str) -> NoReturn:
+    """The clients are not there: a reason to skip, or to fail where somebody relies on them."""
+    if os.environ.get("MTGATE_TEST_CLIENTS") == "required":
+        pytest.fail(f"MTGATE_TEST_CLIENTS=required, but {reason}")
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     if found := os.environ.get("MTGATE_TEST_NODE_MODULES"):
         return Path(found)
     if missing := [program for program in ("node", "npm") if shutil.which(program) is None]:
-        pytest.skip(f"{' and '.join(missing)} not installed: apt-get install nodejs npm")
+        absent(f"{' and '.join(missing)} not installed: apt-get install nodejs npm")
     folder = PROJECT / "var" / "test-clients"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = (HERE / "package.json").read_text("utf-8")
@@ -41,7 +49,7 @@ def node_modules() -> Path:
             ["npm", "install", *options], cwd=folder, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            pytest.skip(f"npm cannot install the clients: {done.stderr[-500:]}")
+            absent(f"npm cannot install the clients: {done.stderr[-500:]}")
         stamp.write_text(wanted, "utf-8")
     return folder / "node_modules"
 
