@@ -57,6 +57,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 #: A signal that has come is given out at once; waiting for more than one turn of the loop finds no other.
 WAITING_SECONDS = 0.01
+OOM_SCORE = -500
 #: For commands under way before the program is replaced.
 LEAVE_SECONDS = 20.0
 
@@ -88,6 +89,7 @@ async def run(
         desired.load()
         isolation = find_isolation(settings)
         raise_descriptor_limit()
+        prefer_to_live()
         become_subreaper()
         given = given or Given()
         store = DescriptorStore.find(os.environ, given.stored)
@@ -283,7 +285,11 @@ def find_isolation(settings: Settings) -> Isolation:
     """What tenants can be kept in; TooWeak when the settings ask for more."""
     supervisor = settings.supervisor
     isolation = Isolation(
-        settings.paths, layers(), supervisor.uid_base, orphans_stop=supervisor.orphans == "stop"
+        settings.paths,
+        layers(),
+        supervisor.uid_base,
+        orphans_stop=supervisor.orphans == "stop",
+        uid_count=supervisor.uid_count,
     )
     logger.info("isolation: %s", isolation.sentence)
     least = supervisor.isolation
@@ -339,6 +345,13 @@ def give_memory_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def prefer_to_live() -> None:
+    """As root: where memory runs out, the kernel is to end others before us (proc(5), oom_score_adj)."""
+    with contextlib.suppress(OSError):  # a container may not allow it
+        if os.geteuid() == 0:
+            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def raise_descriptor_limit() -> None:

@@ -144,6 +144,8 @@ class SupervisorSettings(Strict):
     """Least isolation that is accepted; ``auto`` takes what the machine offers."""
     uid_base: Annotated[int, Field(ge=1000)] = 200_000
     """As root, first of the user ids that tenants get."""
+    uid_count: Annotated[int, Field(ge=2)] = 1_000_000
+    """How many user ids there are for them; the first is the proxies', none is used twice."""
     orphans: Literal["adopt", "stop"] = "adopt"
     """What becomes of workers when the daemon dies: the next one takes them over, or they end with it."""
     watch_tenants: bool = True

@@ -37,6 +37,7 @@ _DATA_SLACK_BYTES = 256 * 1024 * 1024
 
 def enter(policy: Policy, parent: int) -> None:
     """Closes the sandbox around this process; there is no way back. OSError says which step failed."""
+    _offer_to_the_killer(policy.oom_score)
     if policy.user_namespace:
         _enter_user_namespace()
     # only now: a namespace takes the limit of the moment over for all processes that its user has outside
@@ -95,6 +96,13 @@ def _in_child(step: Any) -> bool:
         finally:
             os._exit(code)
     return os.waitpid(pid, 0)[1] == 0
+
+
+def _offer_to_the_killer(score: int) -> None:
+    """Out of memory, the kernel ends this process rather than the daemon; a score may only be raised."""
+    path = Path("/proc/self/oom_score_adj")
+    if int(path.read_text()) < score:
+        path.write_text(str(score))
 
 
 def _limit(policy: Policy) -> None:

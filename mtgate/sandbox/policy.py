@@ -23,6 +23,7 @@ class Policy:
     processes: int | None = None
     open_files: int | None = None
     memory_bytes: int | None = None
+    oom_score: int = 0
     die_with_parent: bool = False
     mounts: bool = False
     user_namespace: bool = False

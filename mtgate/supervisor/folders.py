@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from pathlib import Path
 
 import trio
 
@@ -37,29 +38,32 @@ class Folders:
         self._paths = services.paths
         self._roster = roster
         self._scanned_mtime = -1
+        self._sockets_mtime = -1
 
     async def watch_forever(self) -> None:
-        """Notices folders that appear in or vanish from tenants/."""
+        """Notices folders that appear in or vanish from tenants/, and sockets whose files vanish."""
         while True:
             await trio.sleep(SCAN_SECONDS)
-            if self._mtime() == self._scanned_mtime:
-                continue
             try:
-                await self.scan(SETTLED_SECONDS)
+                if _mtime(self._paths.tenants) != self._scanned_mtime:
+                    await self.scan(SETTLED_SECONDS)
+                if _mtime(self._paths.sockets) != self._sockets_mtime:
+                    await self._look_at_sockets()
             except OSError as error:
                 # a file system that is away for a moment is no reason to stop what runs
-                logger.error("%s cannot be scanned: %s", self._paths.tenants, error.strerror)
+                logger.error("%s cannot be scanned: %s", self._paths.tenants, words_of(error))
 
-    def _mtime(self) -> int:
-        try:
-            return os.stat(self._paths.tenants).st_mtime_ns
-        except OSError:
-            return -1
+    async def _look_at_sockets(self) -> None:
+        async with self._roster.changing:
+            seen = _mtime(self._paths.sockets)
+            self._paths.sockets.mkdir(parents=True, exist_ok=True, mode=0o755)
+            await self._roster.rebind_lost()
+            self._sockets_mtime = seen
 
     async def scan(self, settled_seconds: float = 0.0) -> None:
         """Takes up what appeared and has not changed for so long: it may still be copied."""
         async with self._roster.changing:
-            self._scanned_mtime = self._mtime()
+            self._scanned_mtime = _mtime(self._paths.tenants)
             names = await trio.to_thread.run_sync(self._names)
             records = self._services.desired.tenants
             left = {name for name in names if name in records and records[name].desired == "removed"}
@@ -145,3 +149,13 @@ class Folders:
             await tenant.start()
         except (GateError, OSError) as error:
             logger.error("tenant %s did not start: %s", tenant.id, error)
+        except Exception:  # the root of a unit's task: no tenant's folder may end the daemon
+            logger.exception("tenant %s did not start", tenant.id)
+
+
+def _mtime(folder: Path) -> int:
+    """-1 for one that is not there."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return -1

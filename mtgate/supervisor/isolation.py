@@ -6,6 +6,7 @@ worker. Must not know: how a policy is enforced.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -34,6 +35,11 @@ SYSTEM = (
     "/sys",
     "/run",
 )
+#: Of folders that `give_tree` enters.
+LEVELS = 64
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Where memory runs out, the kernel ends a worker before anything else of ours (proc(5), oom_score_adj).
+WORKER_OOM_SCORE = 300
 WORDS: tuple[Word, ...] = ("weak", "reduced", "strong")
 
 
@@ -41,8 +47,15 @@ class Isolation:
     """What workers are kept in, decided once at the daemon's start."""
 
     def __init__(
-        self, paths: Paths, layers: Mapping[str, bool], uid_base: int, *, orphans_stop: bool
+        self,
+        paths: Paths,
+        layers: Mapping[str, bool],
+        uid_base: int,
+        *,
+        orphans_stop: bool,
+        uid_count: int = 1_000_000,
     ) -> None:
+        self.uid_count = uid_count
         self._paths = paths
         self._layers = dict(layers)
         self.adopts = not orphans_stop
@@ -85,6 +98,7 @@ class Isolation:
             processes=limits.processes if own_count else None,
             open_files=limits.open_files,
             memory_bytes=limits.memory_bytes,
+            oom_score=WORKER_OOM_SCORE,
             die_with_parent=not self.adopts,
             mounts=has["mounts"],
             user_namespace=has["user_namespace"],
@@ -114,7 +128,7 @@ class Isolation:
             seccomp=has["seccomp"],
         )
 
-    def next_uid(self, number: int) -> int | None:
+    def uid_of(self, number: int) -> int | None:
         """The uid of the `number`-th tenant ever; None without uids of their own, or where it is a
         person's."""
         if self.uid_base is None:
@@ -175,13 +189,24 @@ def give_tree(folder: Path, uid: int) -> None:
     """Makes every file below the folder the uid's own, and the folder closed to others; links are not
     followed.
 
-    A file with a second name is left alone: the other name may be somebody else's.
+    A file with a second name is left alone: the other name may be somebody else's. So is what lies deeper
+    than LEVELS: nobody puts files there but the tenant, which must not make us recurse or use up descriptors.
     """
     os.chown(folder, uid, uid, follow_symlinks=False)
     os.chmod(folder, 0o700)
-    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        for name in (*folders, *files):
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            second_name = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
-            if found.st_uid != uid and not second_name:
-                os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+    _give_below(os.open(folder, _FOLDER), uid, LEVELS)
+
+
+def _give_below(descriptor: int, uid: int, levels: int) -> None:
+    """The content of an open folder, which is closed; what vanishes meanwhile is no error."""
+    try:
+        for name in os.listdir(descriptor):
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                second_name = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+                if found.st_uid != uid and not second_name:
+                    os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+                if levels and stat.S_ISDIR(found.st_mode):
+                    _give_below(os.open(name, _FOLDER, dir_fd=descriptor), uid, levels - 1)
+    finally:
+        os.close(descriptor)

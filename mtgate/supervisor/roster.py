@@ -6,6 +6,8 @@ goes, or what happens inside a unit.
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import socket
 from pathlib import Path
@@ -20,6 +22,8 @@ from mtgate.supervisor.handover import TenantRecord
 from mtgate.supervisor.listeners import PathTaken, bind_own
 from mtgate.supervisor.services import Services
 from mtgate.supervisor.tenant import Tenant
+
+logger = logging.getLogger(__name__)
 
 
 class Roster:
@@ -44,9 +48,8 @@ class Roster:
         """The record and its socket; nothing on disk but the socket and the folder's owner."""
         desired = self._services.desired
         crash_point.passing("add.before-socket")
-        while wanted.uid is None and self._isolation.uid_base is not None:
-            desired.next_uid += 1  # never reused: files of a removed tenant must not become another's
-            wanted.uid = self._isolation.next_uid(desired.next_uid)
+        if wanted.uid is None and self._isolation.uid_base is not None:
+            wanted.uid = self._next_uid(tenant_id)
         path = str(self._paths.tenant_socket(tenant_id))
         record = self.records.get(tenant_id)
         try:
@@ -58,6 +61,21 @@ class Roster:
         desired.tenants[tenant_id] = wanted
         crash_point.passing("add.after-socket")
         return tenant
+
+    def _next_uid(self, tenant_id: str) -> int:
+        """Never one that was used: files of a removed tenant must not become another's."""
+        desired = self._services.desired
+        for number in range(desired.next_uid + 1, self._isolation.uid_count):
+            uid = self._isolation.uid_of(number)
+            if uid is not None:
+                desired.next_uid = number
+                return uid
+        raise GateError(
+            f"no user id is left for tenant {tenant_id}: all {self._isolation.uid_count} from "
+            f"{self._isolation.uid_base} on have been used",
+            tenant=tenant_id,
+            hint="raise uid_count under [supervisor] in mtgate.toml",
+        )
 
     def _listener(
         self, tenant_id: str, path: str, uid: int | None, record: TenantRecord | None
@@ -75,9 +93,20 @@ class Roster:
                 return kept
             kept.close()
             store.drop(name)
+        return self._bind(tenant_id, path, uid)
+
+    def _bind(self, tenant_id: str, path: str, uid: int | None) -> socket.socket:
         listener = bind_own(path, uid, self._isolation.uid_base)
-        store.keep(name, listener.fileno())
+        self._services.store.keep(tenant_name(tenant_id), listener.fileno())
         return listener
+
+    async def rebind_lost(self) -> None:
+        """New sockets for tenants whose sockets' files somebody has removed."""
+        for tenant in [one for one in self.tenants.values() if not os.path.lexists(one.socket_path)]:
+            logger.warning("tenant %s: the file of its socket is gone, another is made", tenant.id)
+            self._services.store.drop(tenant_name(tenant.id))
+            bind = functools.partial(self._bind, tenant.id, tenant.socket_path, tenant.wanted.uid)
+            await tenant.rebind(bind)
 
     def unmake(self, tenant: Tenant) -> None:
         """Takes back `make`, but for the record in the desired state."""

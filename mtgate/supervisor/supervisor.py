@@ -312,6 +312,11 @@ class Supervisor:
                 outcome.append(error)
             except OSError as error:
                 outcome.append(SystemRefused.by(error))
+            except Exception:  # the root of a command: no tenant's folder may end the daemon
+                logger.exception("a command failed")
+                outcome.append(
+                    GateError("an error in mtgate itself", hint="the daemon's log has the traceback")
+                )
             finally:
                 done.set()
 

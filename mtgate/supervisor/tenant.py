@@ -176,6 +176,20 @@ class Tenant(TenantState):
         """The state in which the daemon finds it at its own start."""
         self.enter(state)
 
+    async def rebind(self, bind: Callable[[], socket.socket]) -> None:
+        """The file of its socket was removed: nobody reaches what serves, another generation takes over."""
+        async with self._lock:
+            if self.gone:
+                return
+            listener = bind()
+            self._services.sleepers.remove(self.listener)
+            self.listener.close()
+            self.workforce.listener = listener
+            if self.state is State.ASLEEP:
+                self._services.sleepers.add(listener, self.first_connection)
+        if self.state is State.ACTIVE:
+            await self._quietly("restart", self._restart_softly)
+
     def first_connection(self) -> None:
         """Somebody connected to the socket of a tenant that sleeps."""
         self._services.nursery.start_soon(self._quietly, "wake", self.wake)
@@ -306,3 +320,5 @@ class Tenant(TenantState):
         except (GateError, OSError) as error:
             self.journal.remark(f"{word} failed: {error}")
             logger.warning("tenant %s: %s failed: %s", self.id, word, error)
+        except Exception:  # the root of a unit's task: no tenant's folder may end the daemon
+            logger.exception("tenant %s: %s failed", self.id, word)

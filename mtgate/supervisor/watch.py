@@ -7,6 +7,7 @@ default).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,18 +22,18 @@ Signature = dict[str, tuple[int, int]]
 
 
 def signature(folder: Path) -> Signature:
-    """Size and time of change of every source file by path."""
+    """Size and time of change of every source file by path; what cannot be looked at is left out."""
     found: Signature = {}
-    for above, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in NOT_COPIED and not name.startswith(".")]
-        for name in files:
-            if name.endswith(SUFFIXES):
-                path = os.path.join(above, name)
-                try:
-                    status = os.lstat(path)
-                except OSError:
-                    continue
-                found[path] = (status.st_size, status.st_mtime_ns)
+    pending = [str(folder)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in NOT_COPIED and not entry.name.startswith("."):
+                        pending.append(entry.path)
+                elif entry.name.endswith(SUFFIXES):
+                    status = entry.stat(follow_symlinks=False)
+                    found[entry.path] = (status.st_size, status.st_mtime_ns)
     return found
 
 

@@ -312,8 +312,8 @@ def last_change(path: Path) -> float:
                 newest = max(newest, entry.stat(follow_symlinks=False).st_ctime)
                 if entry.is_dir(follow_symlinks=False) and entry.name not in NOT_COPIED:
                     pending.append(Path(entry.path))
-        except FileNotFoundError:
-            continue  # it is changing right now; whoever asks will ask again
+        except OSError:
+            continue  # it is changing right now, and whoever asks will ask again; or too deep to be looked at
     return newest
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +102,23 @@ async def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     again = DesiredState(tmp_path)
     again.load()
     assert list(again.tenants) == ["foo"]
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    """Fault matrix, row 10: three hundred times, while the file is being replaced again and again."""
+    path = tmp_path / "tenants.json"
+    chance = random.Random(10)
+    contents = [render({"foo": Wanted(generation=number)}, number) for number in (1, 2)]
+    replace_file(path, contents[0])
+    for _ in range(300):
+        pid = os.fork()
+        if pid == 0:
+            while True:
+                for data in contents:
+                    replace_file(path, data)
+        try:
+            time.sleep(chance.random() * 0.003)  # the moment itself is what is tried
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert path.read_bytes() in contents
