@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 RECEIVE_BYTES = 1024 * 1024
 RESPAWN_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-HEALTHY_SECONDS = 10.0
 CERTIFICATE_SECONDS = 2.0
 STOP_SECONDS = 5.0
 #: An inherited process hears of changes for so long after ours have taken over.
@@ -213,18 +212,19 @@ class ProxyFeed:
     async def _keep_alive(self) -> None:
         failures = 0
         while True:
-            began = trio.current_time()
+            served = False
             try:
-                status = await self._run_process()
+                status, served = await self._run_process()
             except OSError as error:
                 status = f"it cannot be started: {error.strerror}"
-            failures = 1 if trio.current_time() - began > HEALTHY_SECONDS else failures + 1
-            pause = RESPAWN_SECONDS[min(failures, len(RESPAWN_SECONDS)) - 1]
+            # What has served is replaced at once, however often it is killed; what never did has to wait.
+            failures = 0 if served else failures + 1
+            pause = RESPAWN_SECONDS[min(failures, len(RESPAWN_SECONDS) - 1)]
             logger.warning("a proxy process ended (%s); another one in %g s", status, pause)
             await trio.sleep(pause)
 
-    async def _run_process(self) -> str:
-        """One process, from spawn to exit; how it ended."""
+    async def _run_process(self) -> tuple[str, bool]:
+        """One process, from spawn to exit; how it ended, and whether it was ever ready."""
         ours, theirs = socket.socketpair()
         fds = [listener.sock.fileno() for listener in self._listeners]
         command = [sys.executable, "-m", "mtgate.proxy.worker", "--feed", str(theirs.fileno())]
@@ -255,7 +255,7 @@ class ProxyFeed:
             self._processes.discard(process)
             self._notify()
             await self._end(child, stream)
-        return f"pid {child.pid}, status {child.returncode}"
+        return f"pid {child.pid}, status {child.returncode}", process.ready
 
     @staticmethod
     async def _end(child: trio.Process, stream: trio.SocketStream) -> None:

@@ -121,7 +121,9 @@ class Tenant:
 
     def _configure(self, route: Route) -> None:
         limits, settings = route.limits, self._settings
-        self.rate = RateLimit(limits.requests_per_second, limits.client_requests_per_second, self._poller.now)
+        # A tenant's rate is shared out; a client mostly stays with one process.
+        rate = limits.requests_per_second and limits.requests_per_second / settings.processes
+        self.rate = RateLimit(rate, limits.client_requests_per_second, self._poller.now)
         self._rated = self.rate.limited
         self.upstream_timeout_seconds = limits.upstream_timeout_seconds or settings.upstream_timeout_seconds
         self.max_body_bytes = limits.max_body_bytes or settings.max_body_bytes

@@ -197,3 +197,12 @@ async def test_the_end_of_the_feed_drains(house: Any) -> None:
         assert await idle.receive_some() == b""
         release.set()
     await idle.aclose()
+
+
+async def test_a_tenants_rate_is_shared_out_among_the_processes(house: Any) -> None:
+    limits = TenantLimits(requests_per_second=0.02)
+    await house.start(Route("foo", await house.worker(), limits=limits), processes=2)
+    assert (await house.get("/foo/x"))[0] == 200
+    status, fields, _ = await house.get("/foo/x")
+    assert status == 429
+    assert 50 < int(fields["retry-after"]) <= 101
