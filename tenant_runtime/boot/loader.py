@@ -7,6 +7,7 @@ Every complaint names file, line and JSON pointer. Source: loopback-boot, refere
 from __future__ import annotations
 
 import importlib.util
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,8 +90,7 @@ def read_app(root: Path, environment: str) -> AppFiles:
     root = root.resolve()
     if not root.is_dir():
         raise ConfigurationError(f"{root} is not a folder")
-    server_names = [path.name for path in (root / "server").iterdir()] if (root / "server").is_dir() else []
-    layout = detect([path.name for path in root.iterdir()], server_names)
+    layout = detect(os.listdir(root), names_in(root / "server"))
     if layout.kind == "empty":
         raise ConfigurationError(
             "neither config.json, datasources.json nor model-config.json is here or in server/"
@@ -112,10 +112,17 @@ def read_app(root: Path, environment: str) -> AppFiles:
 
 
 def relative(files: AppFiles, path: Path) -> str:
+    """As people name it: below the tenant's folder where it is there."""
+    text, root = os.path.normpath(path), f"{files.root}/"
+    return text.removeprefix(root) if text.startswith(root) else str(path)
+
+
+def names_in(folder: str | Path) -> list[str]:
+    """Of the files and folders in it; none where it is not there, or no folder."""
     try:
-        return str(path.resolve().relative_to(files.root))
-    except ValueError:
-        return str(path)
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def read_json(files: AppFiles, path: Path) -> dict[str, Any]:
@@ -143,8 +150,11 @@ def read_json(files: AppFiles, path: Path) -> dict[str, Any]:
 def read_family(files: AppFiles, family: str) -> dict[str, Any]:
     """``<family>.json`` with ``<family>.local`` and ``<family>.<environment>`` laid over it."""
     main = files.server / f"{family}.json"
+    beside = set(names_in(files.server))
     extra = [
-        overlay for name in overlays(family, files.environment) if (overlay := overlay_file(files, name))
+        overlay
+        for name in overlays(family, files.environment)
+        if (overlay := overlay_file(files, name, beside))
     ]
     if not main.is_file():
         for path in extra:
@@ -163,16 +173,17 @@ def read_family(files: AppFiles, family: str) -> dict[str, Any]:
     return value
 
 
-def overlay_file(files: AppFiles, name: str) -> Path | None:
-    """Python wins over JSON, as JavaScript does in the original; a JavaScript overlay is only reported."""
-    script = files.server / f"{name}.js"
-    if script.is_file():
+def overlay_file(files: AppFiles, name: str, beside: set[str]) -> Path | None:
+    """Python wins over JSON, as JavaScript does in the original; a JavaScript overlay is only reported.
+
+    ``beside`` are the names in the server folder.
+    """
+    if f"{name}.js" in beside:
         message = f"a JavaScript overlay is not run: write {name}.py with a dict named config, or {name}.json"
-        files.warn(message, relative(files, script))
+        files.warn(message, relative(files, files.server / f"{name}.js"))
     for suffix in (".py", ".json"):
-        path = files.server / (name + suffix)
-        if path.is_file():
-            return path
+        if name + suffix in beside:
+            return files.server / (name + suffix)
     return None
 
 
@@ -197,27 +208,23 @@ def source_folders(files: AppFiles, sources: Any, default: tuple[str, ...]) -> l
 
 def read_models(files: AppFiles, folders: list[Path]) -> None:
     for folder in folders:
-        if not folder.is_dir():
-            continue
-        for path in sorted(folder.glob("*.json"), key=lambda path: path.name.lower()):
-            if path.name.startswith("_"):
+        beside = names_in(folder)
+        for file_name in sorted(beside, key=str.lower):
+            if not file_name.endswith(".json") or file_name.startswith("_"):
                 continue
-            json = read_json(files, path)
-            name = json.setdefault("name", class_name(path.stem))
+            json = read_json(files, folder / file_name)
+            stem = file_name.removesuffix(".json")
+            name = json.setdefault("name", class_name(stem))
+            file = relative(files, folder / file_name)
             try:
-                check(ModelFileShape, json, relative(files, path))
+                check(ModelFileShape, json, file)
             except ConfigurationError as error:
                 raise files.located(error) from None
-            code, script = path.with_suffix(".py"), path.with_suffix(".js")
-            code = code if code.is_file() else folder / (path.stem.replace("-", "_") + ".py")
-            has_code = code.is_file()
-            files.models[name] = ModelFile(
-                name,
-                relative(files, path),
-                json,
-                code if has_code else None,
-                relative(files, script) if script.is_file() and not has_code else "",
-            )
+            codes = (f"{stem}.py", stem.replace("-", "_") + ".py")
+            code = next((folder / code for code in codes if code in beside), None)
+            has_script = code is None and f"{stem}.js" in beside
+            script = relative(files, folder / f"{stem}.js") if has_script else ""
+            files.models[name] = ModelFile(name, file, json, code, script)
 
 
 def read_mixins(files: AppFiles, folders: list[Path]) -> None:
@@ -227,8 +234,8 @@ def read_mixins(files: AppFiles, folders: list[Path]) -> None:
             beside = path.with_suffix(".json")
             json = read_json(files, beside) if beside.is_file() else {}
             files.mixins[str(json.get("name") or class_name(path.stem))] = path
-        for path in sorted(folder.glob("*.js")) if folder.is_dir() else ():
-            files.script_mixins[class_name(path.stem)] = relative(files, path)
+        for name in sorted(name for name in names_in(folder) if name.endswith(".js")):
+            files.script_mixins[class_name(name.removesuffix(".js"))] = relative(files, folder / name)
 
 
 def class_name(stem: str) -> str:
@@ -238,11 +245,8 @@ def class_name(stem: str) -> str:
 
 def find_scripts(folder: Path) -> list[Path]:
     """Python files in LoopBack's order: case does not matter, names that start with ``_`` are left out."""
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.iterdir() if path.suffix == ".py" and path.is_file()]
-    names = [path for path in found if not path.name.startswith("_") and path.stem != "index"]
-    return sorted(names, key=lambda path: path.name.lower())
+    names = [name for name in names_in(folder) if name.endswith(".py") and not name.startswith("_")]
+    return [folder / name for name in sorted(names, key=str.lower) if name != "index.py"]
 
 
 def load_module(files: AppFiles, path: Path) -> ModuleType:

@@ -10,7 +10,6 @@ raised it, as in express, and its response passes back through the layers before
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -50,7 +49,7 @@ def merge_phases(known: Iterable[str], wanted: Iterable[str]) -> list[str]:
 
 
 def base_phase(phase: str) -> str:
-    return re.sub(r":(?:before|after)\Z", "", phase)
+    return phase.removesuffix(":before") if phase.endswith(":before") else phase.removesuffix(":after")
 
 
 def phase_rank(phase: str, phases: list[str]) -> float:

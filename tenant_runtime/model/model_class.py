@@ -35,6 +35,12 @@ Listener = Callable[..., Any]
 Setter = Callable[["ModelClass", Any], Any]  # gives the value, UNDEFINED to leave the property as it is
 
 
+@functools.lru_cache(maxsize=1024)
+def snake_case(name: str) -> str:
+    """``findById`` is find_by_id; remembered, since every app defines the built-in methods."""
+    return inflection.underscore(name)
+
+
 class ModelClass(Prepared, Validatable):
     """See the module. ``Model(data)`` is a new, unsaved instance."""
 
@@ -316,7 +322,7 @@ class ModelClass(Prepared, Validatable):
         """
         bare = name.removeprefix("prototype.")
         table = self.class_methods if bare == name else self.prototype
-        table[bare] = table[inflection.underscore(bare)] = function
+        table[bare] = table[snake_case(bare)] = function
 
     def disable_remote_method(self, name: str, static: bool = True) -> None:
         """``static`` False is LoopBack 2's second argument: the name is one of the prototype."""

@@ -7,6 +7,7 @@ media types.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -245,25 +246,31 @@ ID_ARGUMENT = BoundArgument(
 )
 
 
-def remote_function(function: Callable[..., Any], method: SharedMethod) -> Callable[[Any], Awaitable[Any]]:
-    """A tenant's function as the adapter calls it: instance first where there is one, arguments by place.
-
-    An argument that was not given takes the function's own default. Surplus arguments (``options``) are left
-    out when the function does not take them.
-    """
+def argument_slots(function: Callable[..., Any], method: SharedMethod) -> list[tuple[str, Any]]:
+    """The declared arguments that the function takes by place, with its own defaults."""
     parameters = list(inspect.signature(function).parameters.values())
     takes_all = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     offset = 0 if method.is_static else 1
-    slots = [
+    return [
         (argument.name, positional[index + offset].default if index + offset < len(positional) else None)
         for index, argument in enumerate(method.accepts)
         if takes_all or index + offset < len(positional)
     ]
 
+
+def remote_function(function: Callable[..., Any], method: SharedMethod) -> Callable[[Any], Awaitable[Any]]:
+    """A tenant's function as the adapter calls it: instance first where there is one, arguments by place.
+
+    An argument that was not given takes the function's own default. Surplus arguments (``options``) are left
+    out when the function does not take them. What it takes is looked at with the first call: most methods of
+    an app are never called.
+    """
+    slots = functools.cache(lambda: argument_slots(function, method))
+
     async def call(ctx: RemotingContext) -> Any:
         values = []
-        for name, default in slots:
+        for name, default in slots():
             value = ctx.args.get(name)
             values.append(default if value is None and default is not inspect.Parameter.empty else value)
         if not method.is_static:
