@@ -94,17 +94,20 @@ async def watch_first_accept(worker: Worker, path: Path, listener: socket.socket
 
 
 def _has_accepted(pid: int, listener: socket.socket) -> bool:
-    connected = _accepted_inodes(os.fstat(listener.fileno()).st_ino)
+    connected = _accepted_inodes(listener)
     family = [pid, *_children(pid)]
     return any(connected & _socket_inodes(member) for member in family)
 
 
-def _accepted_inodes(listener_inode: int) -> set[int]:
-    """Sockets that were accepted from the listener: proc(5) shows them under its name."""
-    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
-    named = [(int(row[6]), row[7]) for row in rows if len(row) > 7]
-    name = next((path for inode, path in named if inode == listener_inode), None)
-    return {inode for inode, path in named if path == name and inode != listener_inode}
+def _accepted_inodes(listener: socket.socket) -> set[int]:
+    """Sockets that were accepted from the listener: proc(5) shows them under its name.
+
+    The table has a line for each socket of the machine, also each sleeper's: only ours are taken apart.
+    """
+    name = f" {listener.getsockname()}"
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    inodes = {int(line.split()[6]) for line in lines if line.endswith(name)}
+    return inodes - {os.fstat(listener.fileno()).st_ino}
 
 
 def _socket_inodes(pid: int) -> set[int]:
