@@ -167,6 +167,8 @@ def iso_text(value: datetime) -> str:
     """``date.toISOString()``: UTC, milliseconds, ``Z``."""
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
+    if not value.microsecond:
+        return value.isoformat()[:-6] + ".000Z"  # in half of the time
     return value.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

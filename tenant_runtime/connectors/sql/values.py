@@ -178,8 +178,6 @@ def _aware(value: Any, zone: tzinfo | None) -> Any:
     """A driver's date or datetime as aware UTC; zero dates and other unreadable ones become None."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            if zone is UTC:
-                return value.replace(tzinfo=UTC)
             value = value.replace(tzinfo=zone) if zone else value.astimezone()
         return value.astimezone(UTC)
     if isinstance(value, date):
@@ -253,6 +251,8 @@ def _flag(value: Any) -> str:
 
 def _truth(value: Any) -> bool:
     """BIT(1), CHAR(1) and TINYINT(1) as MySQL's connector reads them."""
+    if type(value) is int:
+        return value != 0
     if isinstance(value, bytes) and len(value) == 1:
         return bool(value[0]) if value[0] < 2 else value == b"1"
     match = _LEADING_NUMBER.match(text(value)) if not isinstance(value, int) else None
@@ -272,6 +272,11 @@ def _mysql(kind: str, zone: tzinfo | None) -> tuple[Convert, Convert]:
     def to_datetime(value: Any) -> Any:
         return value.astimezone(zone).replace(tzinfo=None) if isinstance(value, datetime) else value
 
+    def to_date(value: Any) -> Any:
+        if zone is UTC and type(value) is datetime and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return _aware(value, zone)
+
     table: dict[str, tuple[Convert, Convert]] = {
         "string": (_spoken, text),
         "text": (_spoken, text),
@@ -279,7 +284,7 @@ def _mysql(kind: str, zone: tzinfo | None) -> tuple[Convert, Convert]:
         "objectid": (text, text),
         "number": (exact, number),
         "boolean": (_bit, _truth),
-        "date": (to_datetime, lambda value: _aware(value, zone)),
+        "date": (to_datetime, to_date),
         "geopoint": (_point_to_wkb, _point_from_wkb),
         "buffer": (_bytes, _bytes),
     }

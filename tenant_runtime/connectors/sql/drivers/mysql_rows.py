@@ -22,6 +22,8 @@ from pymysql.protocol import FieldDescriptorPacket
 from tenant_runtime.connectors.sql.drivers import surrogates
 
 Read = Callable[[bytes], Any]
+#: What makes a value of ASCII text (None: nothing does), and of bytes.
+Reader = tuple[Callable[[str], Any] | None, Read]
 
 NULL = 0xFB
 END = 0xFE
@@ -33,11 +35,12 @@ BINARY = 63  # the number of the character set of what is no text
 MAX_COLUMNS = 2000
 
 
-def values(row: bytes, readers: Sequence[Read]) -> tuple[Any, ...]:
-    """The values of one row's packet."""
+def values(row: bytes, readers: Sequence[Reader]) -> tuple[Any, ...]:
+    """The values of one row's packet. Most are ASCII: the row is made a text, and they are cut from it."""
     found: list[Any] = []
+    text = row.decode("latin-1")
     start = 0
-    for read in readers:
+    for quick, read in readers:
         size = row[start]
         start += 1
         if size >= NULL:
@@ -48,7 +51,11 @@ def values(row: bytes, readers: Sequence[Read]) -> tuple[Any, ...]:
             size = int.from_bytes(row[start : start + width], "little")
             start += width
         end = start + size
-        found.append(read(row[start:end]))
+        value = text[start:end]
+        if quick is None or not value.isascii():
+            found.append(read(row[start:end]))
+        else:
+            found.append(value if quick is str else quick(value))
         start = end
     return tuple(found)
 
@@ -63,19 +70,17 @@ def length(payload: bytes, start: int) -> tuple[int, int]:
     return int.from_bytes(payload[start:end], "little"), end
 
 
-def reader(encoding: str | None, convert: Callable[[Any], Any] | None) -> Read:
+def reader(encoding: str | None, convert: Callable[[Any], Any] | None) -> Reader:
     """What makes a value of a column's bytes: ``convert`` takes text in that encoding (None: the bytes)."""
-    if convert is int or convert is float:
-        return convert  # they read digits of bytes as well
     if convert is convert_datetime:
-        return _moment
+        return _moment, lambda raw: _moment(raw.decode("ascii"))
     if convert is None or convert is through:
         if encoding is None:
-            return bytes
-        return _text if encoding == surrogates.ENCODING else lambda raw: raw.decode(encoding)
+            return None, bytes
+        return str, _text if encoding == surrogates.ENCODING else lambda raw: raw.decode(encoding)
     if encoding is None:
-        return convert
-    return lambda raw: convert(raw.decode(encoding))
+        return None, convert
+    return convert, lambda raw: convert(raw.decode(encoding))
 
 
 def _text(raw: bytes) -> str:
@@ -85,8 +90,7 @@ def _text(raw: bytes) -> str:
         return raw.decode(surrogates.ENCODING)
 
 
-def _moment(raw: bytes) -> Any:
-    text = raw.decode("ascii")
+def _moment(text: str) -> Any:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -137,8 +141,8 @@ class Reply:
         self._wanted = 0  # bytes of the packet that has begun
         self._part = b""  # of a payload that comes in several packets
         self._sequence = 1
-        self._columns: list[tuple[Any, Any, Read]] = []
-        self._readers: list[Read] = []
+        self._columns: list[tuple[Any, Any, Reader]] = []
+        self._readers: list[Reader] = []
         self._count = 0
         self._take: Callable[[bytes], None] = self._head
 
@@ -206,7 +210,7 @@ class Reply:
             column = known[payload] = self._described(payload)
         columns.append(column)
 
-    def _described(self, payload: bytes) -> tuple[Any, Any, Read]:
+    def _described(self, payload: bytes) -> tuple[Any, Any, Reader]:
         connection = self.connection
         field: Any = FieldDescriptorPacket(payload, connection.encoding)
         encoding = encoding_of(field, connection.encoding)

@@ -20,7 +20,8 @@ LONG = {250: b"\xfa", 251: b"\xfc\xfb\x00", 70_000: b"\xfd\x70\x11\x01"}
 @pytest.mark.parametrize("size", LONG)
 def test_a_value_s_length_is_one_byte_or_up_to_eight_more(size: int) -> None:
     row = b"\x01a" + LONG[size] + b"x" * size + b"\xfb\x00\xfe" + (3).to_bytes(8, "little") + b"end"
-    assert values(row, [bytes] * 5) == (b"a", b"x" * size, None, b"", b"end")
+    assert values(row, [(None, bytes)] * 5) == (b"a", b"x" * size, None, b"", b"end")
+    assert values(row, [(str, bytes)] * 5) == ("a", "x" * size, None, "", "end")
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,10 @@ def test_a_value_s_length_is_one_byte_or_up_to_eight_more(size: int) -> None:
     ],
 )
 def test_readers(encoding: str | None, convert: Any, raw: bytes, value: Any) -> None:
-    found = reader(encoding, convert)(raw)
-    assert found == value and type(found) is type(value)
+    quick, read = reader(encoding, convert)
+    found = [read(raw)] + ([quick(raw.decode())] if quick is not None and raw.isascii() else [])
+    for one in (*found, *values(bytes([len(raw)]) + raw, [(quick, read)])):
+        assert one == value and type(one) is type(value)
 
 
 class Link:
