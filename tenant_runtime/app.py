@@ -96,10 +96,12 @@ class App:
         return self.settings.get(key)
 
     def set(self, key: str, value: Any) -> None:
+        """Change a setting while the app runs; files stay as they are."""
         self.settings[key] = value
 
     @property
     def models(self) -> Registry:
+        """The registry: a model by attribute or by ``get(name)``."""
         return self.registry
 
     # Code's ways in
@@ -155,12 +157,15 @@ class App:
         return function
 
     def before(self, pattern: str, function: Listener | None = None) -> Any:
+        """A hook before every remote method whose name matches the pattern."""
         return self._remote_hook("before", pattern, function)
 
     def after(self, pattern: str, function: Listener | None = None) -> Any:
+        """A hook after every remote method whose name matches the pattern."""
         return self._remote_hook("after", pattern, function)
 
     def after_error(self, pattern: str, function: Listener | None = None) -> Any:
+        """A hook for errors of every remote method whose name matches the pattern."""
         return self._remote_hook("afterError", pattern, function)
 
     async def status(self, request: WebRequest) -> dict[str, Any]:
@@ -212,6 +217,7 @@ class App:
 
     @property
     def authorize(self) -> Callable[[RemotingContext], Awaitable[None]] | None:
+        """What checks a call; None while access control is off."""
         return self.authorize_call if self.access is not None else None
 
     # Requests
@@ -224,6 +230,7 @@ class App:
         return self._adapter
 
     def change_feed(self, model: Any) -> ChangeFeed:
+        """The changes of a model, for whoever streams them."""
         if model.name not in self._feeds:
             self._feeds[model.name] = ChangeFeed(model)
         return self._feeds[model.name]
@@ -234,6 +241,7 @@ class App:
             feed.end()
 
     def define_phases(self, phases: list[str]) -> None:
+        """Weave phases of middleware.json into those that there are."""
         self._phases = merge_phases(self._phases, phases)
 
     def place(
@@ -272,6 +280,7 @@ class App:
         return self.answer_error(request, error, ErrorOptions())
 
     def answer_error(self, request: WebRequest, error: Exception, options: ErrorOptions) -> WebResponse:
+        """Log an error as far as the options say, and make its response."""
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]  # a nursery of tenant code wraps what was raised in it
         self.log_error(request, error, options)

@@ -98,6 +98,7 @@ class WebRequest:
 
     @property
     def query(self) -> dict[str, Any]:
+        """The query, parsed when it is first asked for."""
         if self._query is None:
             self._query = parse_query(self.query_string)
         return self._query
@@ -111,14 +112,17 @@ class WebRequest:
 
     @property
     def prefix(self) -> str:
+        """What the gateway took off the path; links must have it again."""
         return (self.header("x-forwarded-prefix") or "").rstrip("/")
 
     @property
     def protocol(self) -> str:
+        """http or https, as the client used it."""
         return (self.header("x-forwarded-proto") or "http").split(",")[0].strip()
 
     @property
     def host(self) -> str:
+        """The authority that the client asked."""
         forwarded = self.header("x-forwarded-host")
         return (forwarded or self.header("host") or "").split(",")[0].strip()
 
@@ -140,6 +144,7 @@ class WebRequest:
         return before
 
     def restore(self, before: tuple[str, str]) -> None:
+        """Undo ``mounted``."""
         self.base_url, self.raw_path = before
 
 
@@ -168,6 +173,7 @@ class WebResponse(Response):
     __slots__ = ()
 
     def header(self, name: str) -> str | None:
+        """The first value of a field; names in any case."""
         wanted = name.lower().encode("latin-1")
         for field, value in self.headers:
             if field == wanted:
@@ -181,6 +187,7 @@ class WebResponse(Response):
         self.headers.append((field, field_value(value)))
 
     def add_header(self, name: str, value: str) -> None:
+        """Another field, whether or not there is one of that name."""
         self.headers.append((name.lower().encode("latin-1"), field_value(value)))
 
     def vary(self, name: str) -> None:

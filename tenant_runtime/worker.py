@@ -104,9 +104,11 @@ class Worker:
         self.lifeline.say(f"{notify.NOT_ACCEPTING}\n{notify.status('draining')}")
 
     def stop(self) -> None:
+        """Finish what is in flight and end; returns at once."""
         self._stopping.set()
 
     async def run(self, listener: socket.socket) -> None:
+        """Serve until ``stop``; what was accepted is answered first."""
         async with trio.open_nursery() as nursery:
             self.app.tasks = nursery
             await nursery.start(self.server.serve, trio.socket.from_stdlib_socket(listener))
@@ -129,6 +131,7 @@ class Worker:
             nursery.cancel_scope.cancel()
 
     async def heartbeat(self) -> None:
+        """Tell the supervisor, again and again, that the loop turns."""
         limit_seconds = int(os.environ.get(notify.WATCHDOG_USEC, "0")) / 1e6
         pause = min(HEARTBEAT_SECONDS, limit_seconds / 3 or HEARTBEAT_SECONDS)
         while True:
@@ -136,6 +139,7 @@ class Worker:
             await trio.sleep(pause)
 
     async def obey(self) -> None:
+        """Do what the supervisor says; end when it is gone."""
         async for word in self.lifeline.words():
             if word == notify.DRAIN:
                 self.drain()
@@ -145,6 +149,7 @@ class Worker:
             self.stop()  # the supervisor is gone; where it is to be adopted, the next one sends TERM
 
     async def watch_signals(self) -> None:
+        """TERM and INT end the worker in order."""
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 self.stop()
@@ -208,12 +213,14 @@ def main() -> int:
 
 
 def stand_alone(folder: str, listen: str) -> int:
+    """Serve a folder on an address, without a supervisor; the exit code."""
     host, _, port = listen.rpartition(":")
     listener = socket.create_server((host.strip("[]") or "127.0.0.1", int(port)), backlog=1024)
     return trio.run(serve, Place(Path(folder), listener))
 
 
 def command() -> int:
+    """``python -m tenant_runtime.worker``."""
     parser = argparse.ArgumentParser(prog="python -m tenant_runtime.worker", description=__doc__)
     parser.add_argument("--dir", help="the app's folder; without it everything comes from the environment")
     parser.add_argument("--listen", default="127.0.0.1:3000", help="HOST:PORT, with --dir")

@@ -75,9 +75,11 @@ class DataSourceUnavailable(ConnectorError):
 class Transaction(Protocol):
     """A handle made by ``begin``; passed back as ``tx``."""
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Once; then it is over."""
 
-    def rollback(self) -> None: ...
+    def rollback(self) -> None:
+        """Once; then it is over."""
 
 
 class Connector(Protocol):
@@ -90,11 +92,14 @@ class Connector(Protocol):
     name: str  # LoopBack's: memory, mysql, postgresql, sqlite3, mongodb
     capabilities: Capabilities
 
-    def define(self, model: ModelDefinition) -> None: ...
+    def define(self, model: ModelDefinition) -> None:
+        """Learn of a model, or of its change."""
 
-    def connect(self) -> None: ...
+    def connect(self) -> None:
+        """Reach the store. Raises DataSourceUnavailable."""
 
-    def disconnect(self) -> None: ...
+    def disconnect(self) -> None:
+        """Let all connections go; ``connect`` may follow."""
 
     def ping(self) -> None:
         """Raise DataSourceUnavailable when the store does not answer."""
@@ -102,9 +107,11 @@ class Connector(Protocol):
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
         """Insert; returns the id (the given one, or the one that the store made)."""
 
-    def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]: ...
+    def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
+        """The rows that match, in the query's order and window."""
 
-    def count(self, model: str, where: Where, tx: Transaction | None = None) -> int: ...
+    def count(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        """How many rows match."""
 
     def update(self, model: str, where: Where, changes: Row, tx: Transaction | None = None) -> int:
         """Set ``changes`` on all matching rows; returns how many matched."""
@@ -112,9 +119,11 @@ class Connector(Protocol):
     def replace(self, model: str, id: Any, row: Row, tx: Transaction | None = None) -> int:
         """Make the row with that id consist of ``row`` only; 0 when there is none."""
 
-    def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int: ...
+    def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        """Delete what matches; how many there were."""
 
-    def begin(self, isolation: str | None = None) -> Transaction: ...
+    def begin(self, isolation: str | None = None) -> Transaction:
+        """A transaction; only where ``Capabilities.transactions`` is set."""
 
     def execute(self, command: Any, parameters: Sequence[Any] = ()) -> Any:
         """The raw way in for tenant code: SQL text, or a callable given the store's own handle."""
@@ -145,7 +154,8 @@ class Talk(Protocol):
     def answer(self) -> Any:
         """The answer that is complete. An error that the store reports is an answer too."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Once or more."""
 
 
 class Talkative(Protocol):

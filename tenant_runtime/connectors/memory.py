@@ -78,6 +78,7 @@ class MemoryConnector:
         """Always there."""
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
+        """Store a row; a missing id is the next number. DuplicateKey for one that is taken."""
         name = self._collection_name(model)
         id_name = self._models[model].id_name or "id"
         next_id = self._next_ids.get(name, 1)
@@ -105,6 +106,7 @@ class MemoryConnector:
             self._collections[name] = dict(sorted(collection.items(), key=lambda item: _key_order(item[0])))
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
+        """Copies of the rows that match, by id unless the query has an order."""
         near = near_conditions(query.where)
         end = None if query.limit is None else query.skip + query.limit
         if not near and not query.order and end and self._is_listed_by_id(model):
@@ -135,6 +137,7 @@ class MemoryConnector:
         return len(self._matching(model, where))
 
     def update(self, model: str, where: Where, changes: Row, tx: Transaction | None = None) -> int:
+        """Change all rows that match."""
         rows = self._matching(model, where)
         if rows:
             stored = self._stored(model, changes)
@@ -153,6 +156,7 @@ class MemoryConnector:
         return 1
 
     def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        """Delete what matches."""
         collection = self._collections[self._collection_name(model)]
         if where == EVERYTHING:
             count = len(collection)

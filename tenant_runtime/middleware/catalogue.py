@@ -40,6 +40,7 @@ Factory = Callable[[Any, list[Any]], Made]
 
 
 def first(params: list[Any]) -> Any:
+    """The first param, None when there is none."""
     return params[0] if params else None
 
 
@@ -54,6 +55,7 @@ def options_of(params: list[Any]) -> dict[str, Any]:
 
 
 async def url_not_found(request: WebRequest, next: Next) -> WebResponse:
+    """``loopback#urlNotFound``: 404 for whatever comes here."""
     error = LoopbackError(f"Cannot {request.method} {request.url}", status=404)
     error.properties["status"] = 404  # as the original sets it; safeFields may show it
     raise error
@@ -65,6 +67,7 @@ async def pass_through(request: WebRequest, next: Next) -> WebResponse:
 
 
 def error_handler(app: Any, params: list[Any]) -> Made:
+    """``strong-error-handler``: errors of the layers before it become responses."""
     options = ErrorOptions.from_params(options_of(params))
 
     async def handle(request: WebRequest, error: Exception) -> WebResponse:
@@ -80,6 +83,7 @@ def legacy_error_handler(app: Any, params: list[Any]) -> Made:
 
 
 def rest_layer(app: Any, params: list[Any]) -> Made:
+    """``loopback#rest``: the remote methods."""
     adapter = app.adapter
     if not adapter.handles_errors:
         return Made(adapter)
@@ -94,11 +98,14 @@ def rest_layer(app: Any, params: list[Any]) -> Made:
 
 
 def token_layer(app: Any, params: list[Any]) -> Made:
+    """``loopback#token``: who is calling."""
     layer = TokenLayer(app, options_of(params))
     return Made(layer)
 
 
 def status_layer(app: Any, params: list[Any]) -> Made:
+    """``loopback#status``: since when the app runs."""
+
     async def layer(request: WebRequest, next: Next) -> WebResponse:
         return as_response(await app.status(request), request)
 
@@ -106,21 +113,25 @@ def status_layer(app: Any, params: list[Any]) -> Made:
 
 
 def static_layer(app: Any, params: list[Any]) -> Made:
+    """``loopback#static``: files of a folder of the app."""
     if not isinstance(first(params), str):
         raise ConfigurationError('needs a folder as its first param, for instance "$!../client"')
     return Made(Static(app.root / params[0], params[1] if len(params) > 1 else None))
 
 
 def favicon(app: Any, params: list[Any]) -> Made:
+    """``loopback#favicon``, with the app's own icon where params name one."""
     icon = first(params)
     return Made(Favicon(str(app.root / icon) if isinstance(icon, str) else None, *params[1:2]))
 
 
 def parser(kind: str) -> Factory:
+    """``body-parser#kind``."""
     return lambda app, params: Made(body_parser(kind, options_of(params)))
 
 
 def helmet_layer(name: str) -> Factory:
+    """``helmet#name``, and ``helmet`` itself for the empty name."""
     return lambda app, params: Made(helmet(name, params))
 
 

@@ -40,6 +40,7 @@ class Router:
         return bool(self._routes)
 
     def route(self, method: str, path: str, handler: Handler | None = None) -> Any:
+        """A handler for a method (empty: all) and a path; without the handler a decorator."""
         if handler is None:
             return lambda function: self.route(method, path, function)
         parameters = inspect.signature(handler).parameters
@@ -48,24 +49,31 @@ class Router:
         return handler
 
     def get(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.get(path)``; it answers HEAD, too."""
         return self.route("GET", path, handler)
 
     def post(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.post(path)``."""
         return self.route("POST", path, handler)
 
     def put(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.put(path)``."""
         return self.route("PUT", path, handler)
 
     def patch(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.patch(path)``."""
         return self.route("PATCH", path, handler)
 
     def delete(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.delete(path)``."""
         return self.route("DELETE", path, handler)
 
     def all(self, path: str, handler: Handler | None = None) -> Any:
+        """``@app.router.all(path)``: whatever the method."""
         return self.route("", path, handler)
 
     async def layer(self, request: WebRequest, next: Next) -> WebResponse:
+        """The router as a layer of the pipeline."""
         for route in self._routes:
             if route.method not in ("", request.method) and (route.method, request.method) != ("GET", "HEAD"):
                 continue
@@ -86,6 +94,7 @@ async def call(route: RouterRoute, request: WebRequest) -> WebResponse:
 
 
 def as_response(value: Any, request: WebRequest) -> WebResponse:
+    """What a handler gave back as a response; None is 204."""
     if isinstance(value, WebResponse):
         return value
     if isinstance(value, Response):

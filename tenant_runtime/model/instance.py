@@ -47,6 +47,7 @@ class Instance:
 
     @property
     def model(self) -> ModelClass:
+        """The ModelClass that it is of."""
         return self._model
 
     @property
@@ -84,6 +85,7 @@ class Instance:
         return name in self._data
 
     def get(self, name: str, default: Any = None) -> Any:
+        """A property's value, or the default where it is undefined."""
         return self._data.get(name, default)
 
     def __getattr__(self, name: str) -> Any:
@@ -111,6 +113,7 @@ class Instance:
         return f"<{self._model.name} {self._data!r}>"
 
     def is_new_record(self) -> bool:
+        """Whether it has not been stored."""
         return not self._persisted
 
     def set_attributes(self, data: dict[str, Any]) -> None:
@@ -125,6 +128,7 @@ class Instance:
             raise
 
     def unset_attribute(self, name: str, nullify: bool = False) -> None:
+        """Make a property undefined, or null where the model or the caller wants that."""
         if nullify or self._model.undefined_is_null:
             self._data[name] = None
         else:
@@ -178,18 +182,23 @@ class Instance:
         return await updating.save(self, current_options(options))
 
     async def patch_attributes(self, data: dict[str, Any], options: Options = None) -> Instance:
+        """Change these properties here and in the store; the others stay."""
         return await updating.patch_attributes(self, data, current_options(options))
 
     async def replace_attributes(self, data: dict[str, Any], options: Options = None) -> Instance:
+        """Let the object consist of the data, but for its id."""
         return await updating.replace_by_id(self._model, self.id, data, current_options(options))
 
     async def update_attribute(self, name: str, value: Any, options: Options = None) -> Instance:
+        """Change one property, here and in the store."""
         return await updating.patch_attributes(self, {name: value}, current_options(options))
 
     async def delete(self, options: Options = None) -> dict[str, int]:
+        """Delete the stored object."""
         return await deleting.delete_instance(self, current_options(options))
 
     async def reload(self) -> Instance | None:
+        """The object as it is stored now, as a new instance; None when it is gone."""
         return await self._model.find_by_id(self.id)
 
     async def is_valid(self, options: Options = None) -> bool:

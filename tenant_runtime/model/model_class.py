@@ -80,6 +80,7 @@ class ModelClass(Prepared, Validatable):
             self.validate_property(prop)
 
     def validate_property(self, prop: Property) -> None:
+        """The validators that a property's own definition asks for."""
         if prop.required:
             given = prop.raw.get("required")
             self.validators.add("presence", prop.name, given if isinstance(given, dict) else {})
@@ -135,6 +136,7 @@ class ModelClass(Prepared, Validatable):
         )
 
     def load(self, row: dict[str, Any], fields: tuple[str, ...] | None = None) -> Instance:
+        """An instance of a row of the store."""
         return construct.load(self, row, fields)
 
     def refill(self, instance: Instance, data: dict[str, Any]) -> None:
@@ -164,6 +166,7 @@ class ModelClass(Prepared, Validatable):
         return None
 
     def find_prototype_method(self, name: str) -> Callable[..., Any] | None:
+        """An instance method of tenant code, its own or a base model's."""
         model: ModelClass | None = self
         while model is not None:
             if name in model.prototype:
@@ -183,31 +186,39 @@ class ModelClass(Prepared, Validatable):
         return await creating.create(self, data if data is not None else {}, current_options(options))
 
     async def find(self, filter: Filter = None, options: Options = None) -> list[Instance]:
+        """The instances that match, related ones included where the filter says so."""
         return await reading.find(self, filter or {}, current_options(options))
 
     async def find_one(self, filter: Filter = None, options: Options = None) -> Instance | None:
+        """The first instance that matches, or None."""
         return await reading.find_one(self, filter or {}, current_options(options))
 
     async def find_by_id(self, id: Any, filter: Filter = None, options: Options = None) -> Instance | None:
+        """The instance of that id, or None; of the filter only ``include`` and ``fields`` count."""
         return await reading.find_by_id(self, id, filter or {}, current_options(options))
 
     async def find_by_ids(
         self, ids: list[Any], filter: Filter = None, options: Options = None
     ) -> list[Instance]:
+        """Instances in the order of the ids, unless the filter has an order."""
         return await reading.find_by_ids(self, ids, filter or {}, current_options(options))
 
     async def exists(self, id: Any, options: Options = None) -> bool:
+        """Whether there is an object of that id."""
         return await reading.exists(self, id, current_options(options))
 
     async def count(self, where: Filter = None, options: Options = None) -> int:
+        """How many objects match."""
         return await reading.count(self, where or {}, current_options(options))
 
     async def patch_or_create(self, data: Any = None, options: Options = None) -> Instance:
+        """Change the object of the data's id, or create it; other properties stay."""
         return await upserting.patch_or_create(
             self, data if data is not None else {}, current_options(options)
         )
 
     async def replace_or_create(self, data: Any = None, options: Options = None) -> Instance:
+        """Make the object of the data's id consist of the data, or create it."""
         return await upserting.replace_or_create(
             self, data if data is not None else {}, current_options(options)
         )
@@ -215,6 +226,7 @@ class ModelClass(Prepared, Validatable):
     async def upsert_with_where(
         self, where: dict[str, Any], data: dict[str, Any], options: Options = None
     ) -> Instance:
+        """Change the one object that matches, or create one; several are an error."""
         return await upserting.upsert_with_where(self, where, data, current_options(options))
 
     async def find_or_create(
@@ -234,12 +246,15 @@ class ModelClass(Prepared, Validatable):
         return await updating.update_all(self, where, data, current_options(options))
 
     async def replace_by_id(self, id: Any, data: dict[str, Any], options: Options = None) -> Instance:
+        """Make the object of that id consist of the data; 404 when there is none."""
         return await updating.replace_by_id(self, id, data, current_options(options))
 
     async def destroy_all(self, where: Filter = None, options: Options = None) -> dict[str, int]:
+        """Delete what matches, ``{}`` is everything; gives ``{"count": n}``."""
         return await deleting.destroy_all(self, where or {}, current_options(options))
 
     async def delete_by_id(self, id: Any, options: Options = None) -> dict[str, int]:
+        """Delete the object of that id; gives ``{"count": 0 or 1}``."""
         return await deleting.delete_by_id(self, id, current_options(options))
 
     async def begin_transaction(self, options: Any = None) -> TransactionHandle:
@@ -263,6 +278,7 @@ class ModelClass(Prepared, Validatable):
         return observer
 
     def on(self, event: str, listener: Listener | None = None) -> Any:
+        """Listen to an event, one of the model's own or one that code emits."""
         if listener is None:
             return lambda function: self.on(event, function)
         self._listeners.setdefault(event, []).append(listener)
@@ -287,12 +303,15 @@ class ModelClass(Prepared, Validatable):
         return function
 
     def before_remote(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        """A hook before a remote method; ``prototype.x`` and ``*`` are patterns."""
         return self._remote_hook("before", name, function)
 
     def after_remote(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        """A hook after a remote method; it may change ``ctx.result``."""
         return self._remote_hook("after", name, function)
 
     def after_remote_error(self, name: str, function: Callable[..., Any] | None = None) -> Any:
+        """A hook for errors of a remote method, in ``ctx.error``."""
         return self._remote_hook("after error", name, function)
 
     def remote_method(self, name: str, spec: dict[str, Any] | None = None, **keywords: Any) -> Any:

@@ -29,28 +29,34 @@ class NamedScope:
         return merge_where(self.filter.get("where"), where) or {}
 
     async def get(self, filter: Filter | None = None, options: Options = None) -> list[Instance]:
+        """The objects in the scope; a filter narrows it."""
         return await self.model.find(merge_query(filter or {}, self.filter, {"nestedInclude": True}), options)
 
     find = get
 
     async def find_one(self, filter: Filter | None = None, options: Options = None) -> Instance | None:
+        """The first object in the scope, or None."""
         query = merge_query({"where": self.filter.get("where") or {}}, filter or {})
         return await self.model.find_one(query, options)
 
     async def find_by_id(
         self, id: Any, filter: Filter | None = None, options: Options = None
     ) -> Instance | None:
+        """The object of that id if it is in the scope, else None."""
         return await self.find_one(merge_query({"where": {self.model.id_name: id}}, filter or {}), options)
 
     async def count(self, where: Filter | None = None, options: Options = None) -> int:
+        """How many objects are in the scope."""
         return await self.model.count(self._where(where), options)
 
     async def destroy_all(self, where: Filter | None = None, options: Options = None) -> dict[str, int]:
+        """Delete what is in the scope."""
         return await self.model.destroy_all(self._where(where), options)
 
     async def update_all(
         self, where: Filter | None, data: dict[str, Any], options: Options = None
     ) -> dict[str, int]:
+        """Change what is in the scope."""
         return await self.model.update_all(self._where(where), data, options)
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
@@ -61,6 +67,7 @@ class NamedScope:
         return self.model({**(data or {}), **from_scope})
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
+        """A new object with the scope's fixed values."""
         return await self.build(data).save(options)
 
 

@@ -52,15 +52,18 @@ class ParserOptions:
 
     @classmethod
     def form(cls, settings: Any) -> ParserOptions:
+        """``remoting.urlencoded``."""
         settings = settings if isinstance(settings, Mapping) else {}
         return cls(size_bytes(settings.get("limit")), extended=settings.get("extended") is not False)
 
 
 def refused(message: str, status: int, name: str) -> LoopbackError:
+    """An error with body-parser's name and status."""
     return LoopbackError(message, status=status, name=name)
 
 
 def has_body(request: WebRequest) -> bool:
+    """Whether a body was announced, be it empty."""
     return request.header("content-length") is not None or request.header("transfer-encoding") is not None
 
 
@@ -81,10 +84,12 @@ async def read_body(request: WebRequest, limit_bytes: int) -> bytes:
 
 
 def too_large() -> LoopbackError:
+    """413, as body-parser says it."""
     return refused("request entity too large", 413, "PayloadTooLargeError")
 
 
 def inflate(data: bytes, coding: str, limit_bytes: int) -> bytes:
+    """A compressed body, refused as soon as it grows beyond the limit."""
     decoder = zlib.decompressobj(wbits=47 if coding == "gzip" else 15)
     try:
         plain = decoder.decompress(data, limit_bytes + 1)
@@ -98,6 +103,7 @@ def inflate(data: bytes, coding: str, limit_bytes: int) -> bytes:
 
 
 def check_charset(request: WebRequest, default: str = "utf-8") -> str:
+    """The body's charset; 415 for one that is no Unicode."""
     name = charset(request.header("content-type")) or default
     if not name.startswith("utf-"):
         raise refused(f'unsupported charset "{name.upper()}"', 415, "UnsupportedMediaTypeError")
@@ -105,6 +111,7 @@ def check_charset(request: WebRequest, default: str = "utf-8") -> str:
 
 
 async def parse_json_body(request: WebRequest, options: ParserOptions) -> Any:
+    """The value of a JSON body, ``{}`` for an empty one; 400 where it is no JSON."""
     name = check_charset(request)
     data = await read_body(request, options.limit_bytes)
     if not data:
@@ -121,6 +128,7 @@ async def parse_json_body(request: WebRequest, options: ParserOptions) -> Any:
 
 
 async def parse_form_body(request: WebRequest, options: ParserOptions) -> Any:
+    """The fields of a urlencoded body."""
     check_charset(request)
     text = (await read_body(request, options.limit_bytes)).decode("utf-8", "replace")
     if text.count("&") + 1 > PARAMETER_LIMIT:

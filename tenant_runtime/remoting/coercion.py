@@ -45,10 +45,12 @@ class ArgumentOptions:
 
 
 def refused(message: str) -> LoopbackError:
+    """The 400 of a value that cannot be what it should."""
     return LoopbackError(message, status=400)
 
 
 def parse_json(text: str, kind: str) -> Any:
+    """JSON in a query, a path or a header; 400 where it is none."""
     try:
         return loads(text.encode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -56,14 +58,17 @@ def parse_json(text: str, kind: str) -> Any:
 
 
 def looks_like_object(value: Any) -> bool:
+    """Whether a text is to be read as a JSON object."""
     return isinstance(value, str) and value[:1] == "{" and value[-1:] == "}"
 
 
 def looks_like_array(value: Any) -> bool:
+    """Whether a text is to be read as a JSON array."""
     return isinstance(value, str) and value[:1] == "[" and value[-1:] == "]"
 
 
 def is_number(value: Any) -> bool:
+    """JavaScript's ``typeof value === 'number'``."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -96,12 +101,14 @@ def any_sloppy(value: Any) -> Any:
 
 
 def string_typed(value: Any) -> Any:
+    """A text of a JSON body; other kinds are refused."""
     if value is UNDEFINED or isinstance(value, str):
         return value
     raise refused("Value is not a string.")
 
 
 def string_sloppy(value: Any) -> Any:
+    """A text; the empty one counts as not given."""
     if value == "":
         return UNDEFINED
     if value is UNDEFINED or isinstance(value, str):
@@ -110,18 +117,21 @@ def string_sloppy(value: Any) -> Any:
 
 
 def number_typed(value: Any) -> Any:
+    """A number of a JSON body; NaN and other kinds are refused."""
     if value is UNDEFINED or (is_number(value) and value == value):
         return value
     raise refused("Value is not a number.")
 
 
 def number_sloppy(value: Any) -> Any:
+    """``Number(text)``; the empty text counts as not given."""
     if value is UNDEFINED or value == "":
         return UNDEFINED
     return number_typed(to_number(value))
 
 
 def integer_typed(value: Any) -> Any:
+    """A whole number that a double holds exactly."""
     number = number_typed(value)
     if number is UNDEFINED or (abs(number) <= MAX_SAFE_INTEGER and number == int(number)):
         return number if number is UNDEFINED else int(number)
@@ -129,16 +139,19 @@ def integer_typed(value: Any) -> Any:
 
 
 def integer_sloppy(value: Any) -> Any:
+    """The same of a text."""
     return integer_typed(number_sloppy(value))
 
 
 def boolean_typed(value: Any) -> Any:
+    """A boolean of a JSON body; other kinds are refused."""
     if value is UNDEFINED or isinstance(value, bool):
         return value
     raise refused("Value is not a boolean.")
 
 
 def boolean_sloppy(value: Any) -> Any:
+    """true, false, 1 and 0 in any case; other texts are refused."""
     if value is UNDEFINED or value == "":
         return UNDEFINED
     if isinstance(value, str):
@@ -151,6 +164,7 @@ def boolean_sloppy(value: Any) -> Any:
 
 
 def date_typed(value: Any) -> Any:
+    """A date of a JSON body: a text or milliseconds."""
     if value is UNDEFINED:
         return value
     date = to_date(value) if isinstance(value, str) or is_number(value) else INVALID_DATE
@@ -169,6 +183,7 @@ def date_sloppy(value: Any) -> Any:
 
 
 def geopoint_typed(value: Any) -> Any:
+    """A point of a JSON body, in any of LoopBack's forms."""
     if value is UNDEFINED:
         return value
     try:
@@ -178,6 +193,7 @@ def geopoint_typed(value: Any) -> Any:
 
 
 def geopoint_sloppy(value: Any) -> Any:
+    """A point of a text: JSON or ``lat,lng``."""
     if value is UNDEFINED or value == "":
         return UNDEFINED
     if value is None or value == "null":
@@ -192,6 +208,7 @@ def geopoint_sloppy(value: Any) -> Any:
 
 
 def check_object(value: Any, allow_array: bool) -> Any:
+    """An object, or with ``allow_array`` a list of them; the rest is refused."""
     if value is UNDEFINED or value is None or isinstance(value, dict):
         return value
     if isinstance(value, list) and allow_array:
@@ -204,6 +221,8 @@ def check_object(value: Any, allow_array: bool) -> Any:
 
 
 def object_converter(allow_array: bool) -> Converter:
+    """For ``object``: JSON texts are parsed where everything is text."""
+
     def typed(value: Any) -> Any:
         return check_object(value, allow_array)
 
@@ -220,6 +239,7 @@ def object_converter(allow_array: bool) -> Converter:
 
 
 def array_converter(item: Converter, delimiters: tuple[str, ...]) -> Converter:
+    """For arrays: JSON, a repeated parameter, or a text cut at the delimiters."""
     split = re.compile("|".join(map(re.escape, delimiters))).split if delimiters else None
 
     def typed(value: Any) -> Any:

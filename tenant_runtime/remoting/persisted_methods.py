@@ -34,6 +34,7 @@ FIND_FILTER: Final[Spec] = {
 
 
 def data_argument(model: Any, description: str = "Model instance data", **more: Any) -> Spec:
+    """The ``data`` argument, in the body, shown with the model's schema."""
     return {
         "arg": "data",
         "type": "object",
@@ -45,24 +46,29 @@ def data_argument(model: Any, description: str = "Model instance data", **more: 
 
 
 def where_argument(description: str = "Criteria to match model instances", **more: Any) -> Spec:
+    """The ``where`` argument of a query string."""
     return {"arg": "where", "type": "object", "description": description, **more}
 
 
 def root(name: str, type: Any, **more: Any) -> Spec:
+    """A returned value that is the body itself."""
     return {"arg": name, "type": type, "root": True, **more}
 
 
 def not_found(message: str, code: str = "MODEL_NOT_FOUND") -> LoopbackError:
+    """A 404 with both of the original's status names."""
     error = LoopbackError(message, status=404, code=code)
     error.properties["status"] = 404  # the original sets both names, and safeFields may show this one
     return error
 
 
 def unknown_id(model_name: str, id: Any) -> LoopbackError:
+    """The 404 of an id that there is not."""
     return not_found(f'Unknown "{model_name}" id "{"undefined" if id is None else id}".')
 
 
 def null_is_not_found(ctx: RemotingContext) -> None:
+    """``rest.after`` of a find: null is a 404."""
     if ctx.result is None:
         raise unknown_id(ctx.model.name, ctx.get_arg_by_name("id"))
 
@@ -74,47 +80,58 @@ def missing_is_not_found(ctx: RemotingContext) -> None:
 
 
 async def create(ctx: RemotingContext) -> Any:
+    """POST /: one object or a list."""
     data = ctx.args["data"]
     return await ctx.model.create({} if data is None else data, ctx.options)
 
 
 async def patch_or_create(ctx: RemotingContext) -> Any:
+    """PATCH or PUT /."""
     return await ctx.model.patch_or_create(ctx.args["data"] or {}, ctx.options)
 
 
 async def replace_or_create(ctx: RemotingContext) -> Any:
+    """POST /replaceOrCreate, or PUT /."""
     return await ctx.model.replace_or_create(ctx.args["data"] or {}, ctx.options)
 
 
 async def upsert_with_where(ctx: RemotingContext) -> Any:
+    """POST /upsertWithWhere."""
     return await ctx.model.upsert_with_where(ctx.args["where"], ctx.args["data"] or {}, ctx.options)
 
 
 async def exists(ctx: RemotingContext) -> Any:
+    """GET /:id/exists, HEAD /:id."""
     return await ctx.model.exists(ctx.args["id"], ctx.options)
 
 
 async def find_by_id(ctx: RemotingContext) -> Any:
+    """GET /:id."""
     return await ctx.model.find_by_id(ctx.args["id"], ctx.args["filter"], ctx.options)
 
 
 async def replace_by_id(ctx: RemotingContext) -> Any:
+    """POST /:id/replace, or PUT /:id."""
     return await ctx.model.replace_by_id(ctx.args["id"], ctx.args["data"] or {}, ctx.options)
 
 
 async def find(ctx: RemotingContext) -> Any:
+    """GET /."""
     return await ctx.model.find(ctx.args["filter"], ctx.options)
 
 
 async def find_one(ctx: RemotingContext) -> Any:
+    """GET /findOne."""
     return await ctx.model.find_one(ctx.args["filter"], ctx.options)
 
 
 async def destroy_all(ctx: RemotingContext) -> Any:
+    """DELETE /, where the model shares it."""
     return await ctx.model.destroy_all(ctx.args["where"], ctx.options)
 
 
 async def update_all(ctx: RemotingContext) -> Any:
+    """POST /update."""
     where = ctx.args["where"]
     if where is None and ctx.request.query.get("where") == "null":
         where = {}  # to the original null is an object, and everything; only a missing where is refused
@@ -123,18 +140,22 @@ async def update_all(ctx: RemotingContext) -> Any:
 
 
 async def delete_by_id(ctx: RemotingContext) -> Any:
+    """DELETE /:id."""
     return await ctx.model.delete_by_id(ctx.args["id"], ctx.options)
 
 
 async def count(ctx: RemotingContext) -> Any:
+    """GET /count."""
     return await ctx.model.count(ctx.args["where"], ctx.options)
 
 
 async def patch_attributes(ctx: RemotingContext) -> Any:
+    """PATCH or PUT /:id."""
     return await ctx.instance.patch_attributes(ctx.args["data"] or {}, ctx.options)
 
 
 async def create_change_stream(ctx: RemotingContext) -> Any:
+    """GET or POST /change-stream."""
     return ctx.app.change_feed(ctx.model).open()
 
 

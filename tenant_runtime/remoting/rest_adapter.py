@@ -48,6 +48,7 @@ class RestAdapter:
 
     @property
     def table(self) -> RouteTable[BoundMethod]:
+        """The routing table, built when it is first needed."""
         if self._table is None:
             self._table = self.build_table()
         return self._table
@@ -60,9 +61,11 @@ class RestAdapter:
         )
 
     def class_path(self, shared_class: SharedClass) -> str:
+        """Where a class is mounted."""
         return self.spelt(shared_class, shared_class.http_path)
 
     def entries(self, shared_class: SharedClass, factories: dict[str, Any]) -> list[Entry[BoundMethod]]:
+        """The routes of a class's methods, ready to be called."""
         entries = []
         for method in shared_class.methods():
             bound = BoundMethod(self.app, shared_class.model, method, factories, self.delimiters)
@@ -107,6 +110,7 @@ class RestAdapter:
         return await self.invoke(request, bound)
 
     async def invoke(self, request: WebRequest, bound: BoundMethod) -> WebResponse:
+        """Call the method and make its result a response."""
         ctx = RemotingContext(self.app, bound.model, bound.method, request)
         content_type = request.header("content-type")
         is_json = content_type is not None and IS_JSON.match(content_type) is not None
@@ -118,6 +122,7 @@ IS_JSON = re.compile(r"application/json\b")
 
 
 def not_found(message: str) -> LoopbackError:
+    """The 404 of a path that no method has."""
     return LoopbackError(message, status=404)
 
 
@@ -147,6 +152,7 @@ def normalized_word(match: re.Match[str]) -> str:
 
 
 def supported_types(rest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The media types of the ``rest`` settings."""
     own = rest.get("supportedTypes")
     if own:
         return tuple(own)

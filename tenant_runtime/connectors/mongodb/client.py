@@ -109,6 +109,7 @@ class MongodbConnector:
         self._collections.pop(model.name, None)
 
     def connect(self) -> None:
+        """Reach the server, and find out whether it can be asked on the event loop."""
         self.ping()
         client = self._client
         if client is not None and self.options.is_plain:
@@ -121,6 +122,7 @@ class MongodbConnector:
             )
 
     def disconnect(self) -> None:
+        """Close the client; the next operation makes a new one."""
         with self._connecting:
             client, self._client, self._database = self._client, None, None
             self._collections = {}
@@ -176,6 +178,7 @@ class MongodbConnector:
     # -- the operations -------------------------------------------------------------------------------------
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
+        """insertOne; an id that the store makes is an ObjectID, seen as text."""
         mapping = self._mappings[model]
         document = mapping.to_document(row)
         refuse_operators(document)
@@ -188,6 +191,7 @@ class MongodbConnector:
         return identity if identity is not None else str(inserted)
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
+        """The rows that match; near comes sorted by distance."""
         mapping = self._mappings[model]
         sort = [] if has_near(query.where) else compile_sort(query.order, mapping)
         with_id = query.fields is None or mapping.id_name in query.fields
@@ -203,6 +207,7 @@ class MongodbConnector:
             return [mapping.to_row(document, with_id=with_id) for document in cursor]
 
     def count(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        """All documents are counted by the collection's metadata."""
         document = compile_where(where, self._mappings[model])
         with self._translated():
             if not document:
@@ -210,6 +215,7 @@ class MongodbConnector:
             return self.collection(model).count_documents(document)
 
     def update(self, model: str, where: Where, changes: Row, tx: Transaction | None = None) -> int:
+        """updateMany; how many matched."""
         mapping = self._mappings[model]
         document = compile_update(changes, mapping)
         if not document:
@@ -220,6 +226,7 @@ class MongodbConnector:
             return int(result.matched_count)
 
     def replace(self, model: str, id: Any, row: Row, tx: Transaction | None = None) -> int:
+        """replaceOne; 0 when there is none of that id."""
         mapping = self._mappings[model]
         with self._translated():
             replace = self.collection(model).replace_one
@@ -229,6 +236,7 @@ class MongodbConnector:
             return int(result.matched_count)
 
     def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
+        """deleteMany; how many there were."""
         with self._translated():
             return (
                 self.collection(model).delete_many(compile_where(where, self._mappings[model])).deleted_count
@@ -251,6 +259,7 @@ class MongodbConnector:
         return self.options.answer_seconds
 
     def dial(self) -> Talk | None:
+        """See Talkative; None where pymongo has to choose a server."""
         if self._address is None:
             return None
         try:
@@ -259,6 +268,7 @@ class MongodbConnector:
             raise self.lost("cannot connect") from error
 
     def question(self, operation: str, arguments: Sequence[Any]) -> Command | None:
+        """See Talkative."""
         if operation not in ONE_COMMAND:
             return None
         model, *rest = arguments
@@ -267,6 +277,7 @@ class MongodbConnector:
         return command
 
     def understood(self, question: Command, answer: bytes) -> Any:
+        """See Talkative; NeedsThread for an error, which pymongo is to tell."""
         try:
             return question.read(ensure_ok(bson.decode(answer, CODEC)))
         except BSONError as error:

@@ -48,6 +48,7 @@ class Commands:
     read_concern: Document = field(default_factory=dict)
 
     def create(self, mapping: Mapping, row: Row) -> Command:
+        """insert of one document; the result is its id."""
         document = mapping.to_document(row)
         refuse_operators(document)
         identity = row.get(mapping.id_name) if mapping.id_name else None
@@ -58,6 +59,7 @@ class Commands:
         )
 
     def find(self, mapping: Mapping, query: Query) -> Command:
+        """find, and getMore as long as there is more."""
         sort = [] if has_near(query.where) else compile_sort(query.order, mapping)
         collation = query.options.get("collation") or self.collation
         batch = min(query.limit or BATCH, BATCH)
@@ -93,6 +95,7 @@ class Commands:
         return self._read("aggregate", mapping, {"pipeline": pipeline, "cursor": {}}, _counted)
 
     def update(self, mapping: Mapping, where: Where, changes: Row) -> Command:
+        """update of all that match; a count where nothing would change."""
         document = compile_update(changes, mapping)
         if not document:
             return self.count(mapping, where)
@@ -100,6 +103,7 @@ class Commands:
         return self._write("update", mapping, {"updates": [update]}, _number)
 
     def replace(self, mapping: Mapping, id: Any, row: Row) -> Command:
+        """update of one document, as a whole."""
         document = mapping.to_document(row, whole=True)
         if next(iter(document), "").startswith("$"):
             raise NeedsThread("the document looks like an update")
@@ -107,6 +111,7 @@ class Commands:
         return self._write("update", mapping, {"updates": [update]}, _number)
 
     def delete(self, mapping: Mapping, where: Where) -> Command:
+        """delete of all that match."""
         deletion = {"q": compile_where(where, mapping), "limit": 0}
         return self._write("delete", mapping, {"deletes": [deletion]}, _number)
 

@@ -71,9 +71,11 @@ class SqlTransaction:
         self.lock = threading.Lock()  # a tenant's tasks may use it at once, from several threads
 
     def commit(self) -> None:
+        """Keep what was done, and give the connection back."""
         self._end("COMMIT")
 
     def rollback(self) -> None:
+        """Undo what was done, and give the connection back."""
         self._end("ROLLBACK")
 
     def _end(self, word: str) -> None:
@@ -89,6 +91,7 @@ class SqlTransaction:
                 self.connection.close()
 
     def ensure_active(self) -> None:
+        """Raises ConnectorError once it is over."""
         if self.ended:
             raise ConnectorError("The transaction is no longer active")
 
@@ -225,6 +228,7 @@ class SqlConnector:
                 self.capabilities = replace(self.capabilities, per_parent_limit=windows)
 
     def disconnect(self) -> None:
+        """Close the pool's connections; those in use are closed when they come back."""
         made = self.__dict__.pop("_pool", None)  # the next connection makes another one
         if made is not None:
             made.dispose()
@@ -266,6 +270,7 @@ class SqlConnector:
         return int(self._run(self.operations.delete(model, where), tx))
 
     def begin(self, isolation: str | None = None) -> SqlTransaction:
+        """Begin on a connection of the transaction's own."""
         level = isolation.upper() if isolation else None
         if level is not None and level not in ISOLATION_LEVELS:
             raise QueryRefused(f"Unknown isolation level {isolation!r}; one of {', '.join(ISOLATION_LEVELS)}")
@@ -303,12 +308,14 @@ class SqlConnector:
         return self.target.query_seconds
 
     def dial(self) -> Talk | None:
+        """See Talkative; None for drivers that block."""
         try:
             return self._driver.conversation(self.target)
         except Exception as error:
             raise self.translated(error, connecting=True) from error
 
     def question(self, operation: str, arguments: Sequence[Any]) -> Asked | None:
+        """See Talkative; None for what is more than one statement, or a transaction's."""
         if operation not in ONE_STATEMENT or isinstance(arguments[-1], SqlTransaction):
             return None
         given = arguments[:-1] if arguments[-1] is None else arguments
@@ -316,6 +323,7 @@ class SqlConnector:
         return asked
 
     def understood(self, question: Asked, answer: Any) -> Any:
+        """See Talkative."""
         if answer.error is None:
             return question.read(answer)
         if self._driver.asks_again(answer.error, question.parameters):

@@ -22,9 +22,11 @@ class Answer(Protocol):
     rowcount: Any
     lastrowid: Any
 
-    def fetchall(self) -> Sequence[Sequence[Any]]: ...
+    def fetchall(self) -> Sequence[Sequence[Any]]:
+        """All rows."""
 
-    def fetchone(self) -> Sequence[Any] | None: ...
+    def fetchone(self) -> Sequence[Any] | None:
+        """The first row."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Operations:
         self._returns_keys = returns_keys
 
     def create(self, model: str, row: Row) -> Asked:
+        """INSERT; the result is the id, given or made."""
         mapping = self.mapping(model)
         statement, parameters = self._compiler.insert(mapping, row)
         ids = mapping.ids
@@ -57,10 +60,12 @@ class Operations:
         return Asked(statement.sql, parameters, _made_id)
 
     def find(self, model: str, query: Query) -> Asked:
+        """SELECT; the result is rows by property name."""
         statement, parameters = self._compiler.select(self.mapping(model), query)
         return Asked(statement.sql, parameters, lambda answer: statement.rows(answer.fetchall()))
 
     def count(self, model: str, where: Where = EVERYTHING) -> Asked:
+        """SELECT count(*)."""
         statement, parameters = self._compiler.count(self.mapping(model), where)
         return Asked(statement.sql, parameters, _number)
 
@@ -83,6 +88,7 @@ class Operations:
         return self.update(model, Compare(key, "eq", id, mapping.property(key)), whole)
 
     def delete(self, model: str, where: Where) -> Asked:
+        """DELETE; the result is how many rows there were."""
         statement, parameters = self._compiler.delete(self.mapping(model), where)
         return Asked(statement.sql, parameters, _row_count)
 

@@ -87,9 +87,11 @@ class EmbedsOneScope(EmbeddedScope):
     async def get(
         self, filter: Filter | None = None, refresh: bool = False, options: Options = None
     ) -> Instance | None:
+        """The embedded object as an instance, or None."""
         return self.value()
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
+        """A new embedded object, in the owner but not stored yet."""
         relation = self.relation
         given = dict(data or {})
         relation.apply_properties(self.instance, given)
@@ -105,6 +107,7 @@ class EmbedsOneScope(EmbeddedScope):
         return embedded
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
+        """Embed a new object and store the owner; there must be none yet."""
         embedded = self.build(data)
 
         async def write() -> None:
@@ -136,6 +139,7 @@ class EmbedsOneScope(EmbeddedScope):
         return result
 
     async def delete(self, options: Options = None) -> None:
+        """Remove the embedded object and store the owner."""
         embedded = self.value()
         if embedded is None:
             return
@@ -182,6 +186,7 @@ class EmbedsManyScope(EmbeddedScope):
         return await self.relation.target.count(where, options)
 
     async def find_by_id(self, fk: Any, options: Options = None) -> Instance | None:
+        """The embedded object of that id; 404 when there is none."""
         wanted = to_text(fk)
         for item in self.values():
             if isinstance(item, Instance) and to_text(item._data.get(self.relation.key_to)) == wanted:
@@ -189,9 +194,11 @@ class EmbedsManyScope(EmbeddedScope):
         return None
 
     async def exists(self, fk: Any, options: Options = None) -> bool:
+        """Whether there is an embedded object of that id."""
         return await self.find_by_id(fk) is not None
 
     def at(self, index: int) -> Instance | None:
+        """The embedded object at that position, or None."""
         items = self.values()
         return items[index] if 0 <= index < len(items) else None
 
@@ -219,6 +226,7 @@ class EmbedsManyScope(EmbeddedScope):
         return value if isinstance(value, int | float) else 0
 
     async def create(self, data: Any = None, options: Options = None) -> Any:
+        """Embed a new object and store the owner."""
         embedded = self.build(data)
 
         async def write() -> None:
@@ -247,6 +255,7 @@ class EmbedsManyScope(EmbeddedScope):
         return embedded
 
     async def destroy(self, fk: Any, options: Options = None) -> None:
+        """Remove the embedded object of that id and store the owner."""
         embedded = fk if isinstance(fk, Instance) else await self.find_by_id(fk)
         if embedded is None:
             return
@@ -258,6 +267,7 @@ class EmbedsManyScope(EmbeddedScope):
         await self.delete_with_hooks(embedded, write, options)
 
     async def destroy_all(self, where: Filter | None = None, options: Options = None) -> None:
+        """Remove the embedded objects that match and store the owner."""
         gone = self._matching(where)
         await self.write([item for item in self.values() if item not in gone], options)
 
@@ -275,6 +285,7 @@ class EmbedsManyScope(EmbeddedScope):
         return embedded
 
     async def remove(self, fk: Any, options: Options = None) -> None:
+        """Remove an object that was added by reference."""
         reference = self._reference()
         items = await self.get({"where": {reference.key_from: self._id_of(fk, reference)}})
         rest = [item for item in self.values() if item not in items]

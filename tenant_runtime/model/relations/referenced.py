@@ -19,6 +19,7 @@ class ReferencesManyScope(RelationScope):
 
     @property
     def ids(self) -> list[Any]:
+        """The ids that the owner holds."""
         value = self.instance._data.get(self.relation.key_from)
         return list(value) if isinstance(value, list) else []
 
@@ -38,6 +39,7 @@ class ReferencesManyScope(RelationScope):
         return await self.relation.target.count(where, options)
 
     async def find_by_id(self, fk: Any, options: Options = None) -> Instance:
+        """The object of that id, if the owner refers to it; else a 404."""
         relation = self.relation
         found = await relation.target.find_by_ids([fk], relation.scoped({}), options)
         if not found:
@@ -56,12 +58,15 @@ class ReferencesManyScope(RelationScope):
         return to_text(id) in [to_text(known) for known in self.ids]
 
     async def exists(self, fk: Any, options: Options = None) -> bool:
+        """Whether the owner refers to the object of that id."""
         return self._holds(fk)
 
     async def at(self, index: int, options: Options = None) -> Instance:
+        """The object at that position of the ids."""
         return await self.find_by_id(self.ids[index], options)
 
     async def update_by_id(self, fk: Any, data: dict[str, Any], options: Options = None) -> Instance:
+        """Change the object of that id, if the owner refers to it."""
         found = await self.find_by_id(fk, options)
         return await found.patch_attributes(data, options)
 
@@ -76,11 +81,13 @@ class ReferencesManyScope(RelationScope):
         return await self.relation.target.destroy_all(where, options)
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
+        """A new object to refer to, not stored yet."""
         given = dict(data or {})
         self.relation.apply_properties(self.instance, given)
         return self.relation.target(given)
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
+        """Store a new object and its id in the owner."""
         created = await self.build(data).save(options)
         await self._insert(created.id, options)
         return created
@@ -104,6 +111,7 @@ class ReferencesManyScope(RelationScope):
         return found
 
     async def remove(self, fk: Any, options: Options = None) -> list[Any]:
+        """Take the id out of the owner; the object stays."""
         wanted = to_text(fk.id if isinstance(fk, Instance) else fk)
         ids = self.ids
         for position, id in enumerate(ids):

@@ -35,6 +35,7 @@ class HasManyScope(RelationScope):
     async def get(
         self, filter: Filter | None = None, refresh: bool = False, options: Options = None
     ) -> list[Instance]:
+        """The related objects; kept until ``refresh``."""
         cached = self.cached()
         if filter is None and not refresh and isinstance(cached, list):
             return cached
@@ -47,18 +48,22 @@ class HasManyScope(RelationScope):
     find = get
 
     async def find_one(self, filter: Filter | None = None, options: Options = None) -> Instance | None:
+        """The first related object that matches, or None."""
         return await self.relation.target.find_one(merge_query(self._filter(), filter or {}), options)
 
     async def count(self, where: Filter | None = None, options: Options = None) -> int:
+        """How many related objects match."""
         return await self._rows.count(self._where(where), options)
 
     async def destroy_all(self, where: Filter | None = None, options: Options = None) -> dict[str, int]:
+        """Delete the related objects that match."""
         self.forget()
         return await self._rows.destroy_all(self._where(where), options)
 
     async def update_all(
         self, where: Filter | None, data: dict[str, Any], options: Options = None
     ) -> dict[str, int]:
+        """Change the related objects that match."""
         return await self._rows.update_all(self._where(where), data, options)
 
     def _owned(self, item: Any) -> dict[str, Any]:
@@ -67,6 +72,7 @@ class HasManyScope(RelationScope):
         return owned
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
+        """A new related object, not stored yet."""
         return self.relation.target(self._owned(data))
 
     async def create(self, data: Any = None, options: Options = None) -> Any:
@@ -92,15 +98,18 @@ class HasManyScope(RelationScope):
         return found
 
     async def exists(self, fk: Any, options: Options = None) -> bool:
+        """Whether the object of that id is a related one."""
         return isinstance(await self.find_by_id(fk, options), Instance)
 
     async def update_by_id(self, fk: Any, data: dict[str, Any], options: Options = None) -> Instance:
+        """Change the related object of that id; 404 when there is none."""
         found = await self.find_by_id(fk, options)
         refuse_other_key(found, data, self.relation.key_to)
         patched: Instance = await found.patch_attributes(data, options)
         return patched
 
     async def destroy(self, fk: Any, options: Options = None) -> None:
+        """Delete the related object of that id; 404 when there is none."""
         found = await self.find_by_id(fk, options)
         self.forget()
         await found.delete(options)
@@ -176,6 +185,7 @@ class HasManyThroughScope(HasManyScope):
         return self.relation.scoped({"where": self._pair(fk)})
 
     async def find_by_id(self, fk: Any, options: Options = None) -> Any:
+        """The object of that id, if it is linked; else a 404."""
         if not await self.exists(fk, options):
             raise self._no_relation(fk, "relation", ",")
         found = await self.relation.target.find_by_id(fk, None, options)
@@ -192,6 +202,7 @@ class HasManyThroughScope(HasManyScope):
         )
 
     async def exists(self, fk: Any, options: Options = None) -> bool:
+        """Whether the object of that id is linked."""
         return await self._through.count(self._pair_filter(fk)["where"], options) > 0
 
     async def destroy(self, fk: Any, options: Options = None) -> None:
@@ -225,6 +236,7 @@ class HasManyThroughScope(HasManyScope):
         return await self._link(fk, data or {}, options)
 
     async def remove(self, fk: Any, options: Options = None) -> None:
+        """Delete the link to the object of that id; the object stays."""
         self.forget()
         await self._through.destroy_all(self._pair_filter(fk)["where"], options)
 

@@ -66,11 +66,13 @@ class BelongsToScope(RelationScope):
         self.remember(target)
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
+        """A new object that the relation could lead to, not stored yet."""
         data = dict(data or {})
         self.relation.apply_properties(self.instance, data)
         return self.relation.target(data)
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
+        """Store a new object and lead the relation to it."""
         data = dict(data or {})
         self.relation.apply_properties(self.instance, data)
         created: Instance = await self.relation.target.create(data, options)
@@ -81,6 +83,7 @@ class BelongsToScope(RelationScope):
         return created
 
     async def update(self, data: dict[str, Any], options: Options = None) -> Instance:
+        """Change the object that the relation leads to."""
         found = await self._existing(options)
         refuse_other_key(found, data, self.relation.key_to)
         return await found.patch_attributes(data, options)
@@ -104,6 +107,7 @@ class HasOneScope(RelationScope):
     async def get(
         self, filter: Filter | None = None, refresh: bool = False, options: Options = None
     ) -> Instance | None:
+        """The related object, or None."""
         relation = self.relation
         cached = self.cached()
         if not refresh and cached is not UNDEFINED:
@@ -119,6 +123,7 @@ class HasOneScope(RelationScope):
         return found
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
+        """A new related object, not stored yet."""
         return self.relation.target(self._owned(data))
 
     def _owned(self, data: dict[str, Any] | None) -> dict[str, Any]:
@@ -139,11 +144,13 @@ class HasOneScope(RelationScope):
         return target
 
     async def update(self, data: dict[str, Any], options: Options = None) -> Instance:
+        """Change the related object."""
         found = await self._existing()
         refuse_other_key(found, data, self.relation.key_to)
         return await found.patch_attributes(data, options)
 
     async def delete(self, options: Options = None) -> dict[str, int]:
+        """Delete the related object."""
         found = await self._existing()
         self.forget()
         return await found.delete(options)
