@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
 from mtgate.http1.fields import Fields
 from mtgate.http1.heads import RequestHead, ResponseHead
@@ -60,7 +59,8 @@ class Asker:
 _KNOWN = 32
 
 
-class Trace(NamedTuple):
+@dataclass(slots=True)
+class Trace:
     """The ids of one request: ours, or a trusted proxy's."""
 
     request_id: bytes

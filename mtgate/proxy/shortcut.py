@@ -10,7 +10,7 @@ sent and whatever was received in the buffers.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import trio
 
@@ -31,7 +31,8 @@ PATIENCE_SECONDS = 1.0
 MAX_BODY_BYTES = 32 * 1024
 
 
-class Course(NamedTuple):
+@dataclass(slots=True)
+class Course:
     """What stays the same while a client sends the same field block to the same tenant.
 
     ``lines``: see ``rewrite.request_lines``.
@@ -43,7 +44,8 @@ class Course(NamedTuple):
     lines: bytes
 
 
-class Sent(NamedTuple):
+@dataclass(slots=True)
+class Sent:
     """A request that is with a worker, and all that is needed to go on."""
 
     head: RequestHead
