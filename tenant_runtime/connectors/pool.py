@@ -33,7 +33,9 @@ class _Job:
 
 
 class ThreadPool:
-    """See the module. Threads start with the first job and belong to the trio run that was current then."""
+    """See the module. Threads start when more jobs are under way than there are threads, and belong to the
+    trio run that was current at the first.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
         self._name = name
@@ -41,13 +43,17 @@ class ThreadPool:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: deque[_Job] = deque()
         self._wake_up_sent = False
+        self._under_way = 0
         self._threads: list[threading.Thread] = []
         self._token: trio.lowlevel.TrioToken | None = None
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """``function(*arguments)`` in a thread; its result or its exception."""
         if self._token is None:
-            self._start()
+            self._token = trio.lowlevel.current_trio_token()
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, self._size):
+            self._start_thread()
         job = _Job(trio.lowlevel.current_task(), function, arguments)
         self._queue.put(job)
 
@@ -65,17 +71,17 @@ class ThreadPool:
         self._threads.clear()
         self._token = None
 
-    def _start(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
-        for number in range(self._size):
-            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _work(self) -> None:
         token = self._token
         while (job := self._queue.get()) is not None:
             if job.task is None:
+                self._done.append(job)  # only to be counted
                 continue
             job.result = outcome.capture(job.function, *job.arguments)
             self._done.append(job)
@@ -91,5 +97,6 @@ class ThreadPool:
         self._wake_up_sent = False
         while self._done:
             job = self._done.popleft()
+            self._under_way -= 1
             if job.task is not None and job.result is not None:
                 trio.lowlevel.reschedule(job.task, job.result)

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import trio
+import trio.testing
 
 from tenant_runtime.connectors.pool import ThreadPool
 
@@ -83,4 +84,43 @@ async def test_a_closed_pool_starts_again() -> None:
     assert await pool.run(lambda: 1) == 1
     pool.close()
     assert await pool.run(lambda: 2) == 2
+    pool.close()
+
+
+async def test_threads_start_with_the_jobs_that_need_them() -> None:
+    pool = ThreadPool("grown", 2)
+    names = set()
+
+    def name() -> None:
+        names.add(threading.current_thread().name)
+
+    for _ in range(5):
+        await pool.run(name)
+    assert names == {"grown-0"}
+    meeting = threading.Barrier(2)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(pool.run, meeting.wait, 60)
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(pool.run, name)
+    assert names <= {"grown-0", "grown-1"}
+    pool.close()
+
+
+async def test_jobs_that_nobody_waits_for_keep_no_thread_from_starting() -> None:
+    pool = ThreadPool("test", 2)
+    release = threading.Event()
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(pool.run, release.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(0):
+            await pool.run(lambda: None)
+        pool.close()
+        release.set()
+    meeting = threading.Barrier(2)
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(pool.run, meeting.wait, 60)
     pool.close()
