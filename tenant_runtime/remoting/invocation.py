@@ -103,7 +103,7 @@ class BoundArgument:
 
 
 class BoundMethod:
-    """A shared method ready to be called: converters chosen, hooks and access control at hand."""
+    """A shared method ready to be called: with hooks and access control, converters with its first call."""
 
     def __init__(
         self, app: Any, model: Any, method: SharedMethod, factories: Factories, delimiters: tuple[str, ...]
@@ -112,15 +112,22 @@ class BoundMethod:
         self.model = model
         self.method = method
         self.string_name = method.string_name
-        self.arguments = [
-            BoundArgument(
-                argument,
-                converter_for(argument.type, ArgumentOptions(argument.allow_array, delimiters), factories),
-            )
-            for argument in method.accepts
-        ]
+        self._factories = factories
+        self._delimiters = delimiters
 
-        self.required = [argument for argument in self.arguments if argument.argument.required]
+    @functools.cached_property
+    def arguments(self) -> list[BoundArgument]:
+        """What it accepts, in order."""
+        return [self._bound(argument) for argument in self.method.accepts]
+
+    @functools.cached_property
+    def required(self) -> list[BoundArgument]:
+        """Those of them that must be given."""
+        return [argument for argument in self.arguments if argument.argument.required]
+
+    def _bound(self, argument: Argument) -> BoundArgument:
+        options = ArgumentOptions(argument.allow_array, self._delimiters)
+        return BoundArgument(argument, converter_for(argument.type, options, self._factories))
 
     async def call(self, ctx: RemotingContext, is_json: bool) -> None:
         """Leaves the outcome in ``ctx.result``; raises what the caller must turn into an error response."""
