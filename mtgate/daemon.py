@@ -78,6 +78,9 @@ async def run(
     """Until TERM or INT. AlreadyRunning, StateUnreadable, TooWeak and OSError (address in use) come before
     anything starts. `reload` reads the settings anew, for HUP; `given` are sockets that
     systemd has bound or kept."""
+    # what must be closed says so in its mode; the folder of the sockets must be open to the proxies' user,
+    # also where a service manager or a shell is stricter
+    os.umask(0o022)
     file = log.LogFile(settings.paths.log / "mtgate.log", settings.log.max_bytes, settings.log.keep)
     log.set_up(settings.log.level, settings.log.format, file)
     left = handover.receive(os.environ)

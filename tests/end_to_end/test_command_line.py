@@ -43,6 +43,14 @@ def test_no_configuration_at_all_runs_in_any_folder(own_gateway: Gateway) -> Non
     assert process.returncode == 0, errors.decode()
 
 
+def test_a_strict_umask_closes_no_socket(own_gateway: Gateway) -> None:
+    """systemd's unit has one, and the proxies are another user."""
+    own_gateway.wrapper = ["sh", "-c", 'umask 077; exec "$@"', "sh"]
+    own_gateway.start()
+    own_gateway.ctl("add", "foo")
+    assert own_gateway.get("/foo/").status == 200
+
+
 def test_a_second_daemon_says_who_has_the_root(own_gateway: Gateway) -> None:
     own_gateway.start()
     assert own_gateway.process is not None
