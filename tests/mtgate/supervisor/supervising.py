@@ -32,6 +32,8 @@ from mtgate.supervisor.zygote import Zygote
 from mtgate.tenantdir.schema import TenantConfig
 
 PROGRAM = Path(__file__).with_name("tenant_program.py")
+#: Limits count a uid's processes, also those of a daemon or a test beside this one.
+UID_BASE = 20_000_000 + os.getpid() % 100_000 * 100
 WEAK = dict.fromkeys(("uid", "mounts", "user_namespace", "landlock", "seccomp"), False)
 
 
@@ -61,7 +63,7 @@ async def supervising(
     children = Children()
     others = set(children.strangers())
     zygote = Zygote(children, enabled=False)
-    isolation = Isolation(paths, layers or WEAK, 200_000, orphans_stop=not adopt)
+    isolation = Isolation(paths, layers or WEAK, UID_BASE, orphans_stop=not adopt)
     known: dict[str, Tenant] = {}
     with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
