@@ -23,6 +23,8 @@ from tenant_runtime.model.javascript import UNDEFINED, json_text, to_number, tru
 
 Filter = dict[str, Any]
 
+#: More than these are all: what stores take for a limit and for what is skipped, also together.
+MOST_ROWS = 2**62 - 1
 DEFAULT_LIMIT = 100  # when only skip or offset is given
 _COMMAS = re.compile(r"(?:\s*,\s*)+")
 _SPACES = re.compile(r"\s+")
@@ -219,8 +221,8 @@ def to_query(filter: Filter, context: WhereContext, partition: str | None = None
     return Query(
         where=EVERYTHING if where is None or where == {} else build_where(where, context),
         order=parse_order(filter.get("order")),
-        limit=int(limit) if limit else None,
-        skip=int(skip) if skip else 0,
+        limit=min(int(limit), MOST_ROWS) if limit else None,
+        skip=min(int(skip), MOST_ROWS) if skip else 0,
         fields=tuple(fields) if isinstance(fields, list) else None,
         per_parent=PerParent(partition) if partition else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tenant_runtime.errors import LoopbackError
@@ -70,6 +70,8 @@ OPTIONS = {"prohibitHiddenPropertiesInQuery": True, "maxDepthOfQuery": 12, "maxD
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(PARTS), JSON, max_size=4))
+@example({"limit": 2.0**63, "skip": 1e20})
+@example({"offset": 2.0**63})
 async def test_a_filter(filter: dict[str, Any]) -> None:
     model = registry_of(MODEL).T
     await model.create(ROWS)
