@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: database servers.
+"""Fixtures of the whole suite: database servers; and how property tests run.
 
 ``mysql_database``, ``postgresql_database``, ``mongodb_database``: a fresh, empty database as an entry of
 datasources.json, dropped after the test. ``private_server("mysql")``: a server of the test's own, to be
@@ -7,14 +7,25 @@ stopped and started again. Servers start in the background once the collected te
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.kinds import KINDS
 from tests.servers.running import RunningServers
 from tests.servers.server import Server
+
+# The same examples in each run, however slow the machine is. MTGATE_TEST_RANDOM=1 looks for new ones.
+settings.register_profile(
+    "mtgate",
+    deadline=None,
+    derandomize=os.environ.get("MTGATE_TEST_RANDOM") != "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("mtgate")
 
 CONNECTORS = tuple(KINDS)
 SERVERS = pytest.StashKey[RunningServers]()
@@ -62,9 +73,9 @@ def mongodb_server(servers: RunningServers) -> Server:
 
 
 def fresh(server: Server) -> Iterator[dict[str, Any]]:
-    settings = server.new_database()
-    yield settings
-    server.drop_database(settings["database"])
+    source = server.new_database()
+    yield source
+    server.drop_database(source["database"])
 
 
 @pytest.fixture
@@ -88,8 +99,8 @@ def database_of(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any
 
     def make(connector: str) -> dict[str, Any]:
         if connector in KINDS:
-            settings: dict[str, Any] = request.getfixturevalue(f"{connector}_database")
-            return settings
+            source: dict[str, Any] = request.getfixturevalue(f"{connector}_database")
+            return source
         return {"connector": connector, **({"file": "test.db"} if connector == "sqlite3" else {})}
 
     return make
