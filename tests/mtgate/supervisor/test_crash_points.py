@@ -50,7 +50,7 @@ async def test_the_successor_finds_order(tmp_path: Path, point: str) -> None:
     make_tenant(tmp_path, "foo")
     async with supervising(tmp_path) as supervisor:  # a state file to begin with
         await supervisor.start("foo")
-    with trio.fail_after(90):  # the end of its error output: what it started must have ended too
+    with trio.fail_after(60):  # the end of its error output: what it started must have ended too
         died = await trio.run_process(
             [sys.executable, str(script.__file__), str(tmp_path), *words.split()],
             env={**os.environ, "MTGATE_CRASH_AT": f"{point}:{turn}", "PYTHONPATH": os.getcwd()},

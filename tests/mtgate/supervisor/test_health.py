@@ -82,7 +82,7 @@ async def test_one_that_serves_is_replaced_beside_it(tmp_path: Path) -> None:
         await until(lambda: "never-ready" in starting.read_text())
         assert (await ask(tmp_path, "foo")).split()[0] == str(pid)
         assert supervisor.status("foo").pids == [pid]
-        with trio.fail_after(5):  # a stop does not wait for the successor
+        with trio.fail_after(15):  # a stop does not wait for the successor
             await supervisor.stop("foo")
 
 

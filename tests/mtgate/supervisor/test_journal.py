@@ -71,7 +71,7 @@ def test_a_full_disk_costs_lines_only(tmp_path: Path) -> None:
 
 async def test_followers_see_new_lines(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "foo.log", Limits())
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         async with journal.follow() as channel:
             journal.write(["a", "b"], "stdout", 1, 0)
             found = [(await channel.receive()).text for _ in range(2)]
