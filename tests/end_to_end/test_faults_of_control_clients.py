@@ -13,6 +13,8 @@ import pytest
 from tests.end_to_end.clients import control
 from tests.end_to_end.harness import PATIENCE_SECONDS, Gateway, wait_for
 
+pytestmark = pytest.mark.timeout(300)
+
 GIGABYTE = 1 << 30
 #: Sent by a client before it has to be cut: what the kernel holds, and what is read to let an answer arrive.
 MOST_BYTES = 64 << 20

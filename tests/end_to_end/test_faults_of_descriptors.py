@@ -11,7 +11,11 @@ import socket
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from tests.end_to_end.harness import PATIENCE_SECONDS, Gateway, wait_for
+
+pytestmark = pytest.mark.timeout(300)
 
 #: Of the daemon and its proxies; with two of these a proxy uses about twenty.
 LIMIT = 96

@@ -12,6 +12,8 @@ import pytest
 from tests.end_to_end.clients import asking
 from tests.end_to_end.harness import Gateway, alive, wait_for
 
+pytestmark = pytest.mark.timeout(300)
+
 FLOOD = """import time
 
 

@@ -18,6 +18,8 @@ import pytest
 from tests.end_to_end.clients import asking
 from tests.end_to_end.harness import Gateway, wait_for
 
+pytestmark = pytest.mark.timeout(300)
+
 HOUR = 3600
 #: Longer than any limit of the tenant, shorter than the jumps.
 IDLE_SECONDS = 1800
