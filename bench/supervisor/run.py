@@ -30,6 +30,9 @@ from mtgate.supervisor.isolation import give_tree  # noqa: E402
 from mtgate.tenantdir.template import application  # noqa: E402
 
 MODELS = ("Shelf", "Book", "Reader")
+#: Limits count a uid's processes, also those of another daemon.
+UID_BASE = 40_000_000
+SETTINGS = f'[log]\naccess = "off"\n[supervisor]\nuid_base = {UID_BASE}\n'
 
 
 def scaffold(folder: Path, **settings: object) -> None:
@@ -112,7 +115,7 @@ def daemon(count: int, *, started: bool = True, **settings: object) -> Iterator[
     try:
         for number in range(count):
             scaffold(root / "tenants" / f"t{number}", **settings)
-        (root / "mtgate.toml").write_text('[log]\naccess = "off"\n')
+        (root / "mtgate.toml").write_text(SETTINGS)
         if started:
             made.start()
             made.wait_all("active")
@@ -237,7 +240,7 @@ def bench_registered(count: int = 10_000) -> None:
             scaffold(made.root / "tenants" / f"t{number}")
             records[f"t{number}"] = {
                 "desired": "running",
-                "uid": 200_001 + number if os.geteuid() == 0 else None,
+                "uid": UID_BASE + 1 + number if os.geteuid() == 0 else None,
                 "workers": None,
                 "generation": 1,
                 "asleep": True,
@@ -247,7 +250,7 @@ def bench_registered(count: int = 10_000) -> None:
         (made.root / "state" / "tenants.json").write_text(json.dumps(state))
         if os.geteuid() == 0:
             for number in range(count):
-                give_tree(made.root / "tenants" / f"t{number}", 200_001 + number)
+                give_tree(made.root / "tenants" / f"t{number}", UID_BASE + 1 + number)
         took = made.start()
         time.sleep(5)
         before = _cpu_seconds(made.pid)
