@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import Int64, ObjectId
 
-from tenant_runtime.connectors.base import Further, NeedsThread, Row
+from tenant_runtime.connectors.base import ConnectorError, Further, NeedsThread, Row
 from tenant_runtime.connectors.mongodb.compile import (
     compile_projection,
     compile_sort,
@@ -99,6 +99,8 @@ class Commands:
         document = compile_update(changes, mapping)
         if not document:
             return self.count(mapping, where)
+        if set(document) != {"$set"}:
+            raise NeedsThread("run again after an error it would count twice")
         update = {"q": compile_where(where, mapping), "u": document, "multi": True}
         return self._write("update", mapping, {"updates": [update]}, _number)
 
@@ -130,9 +132,12 @@ class Commands:
 
 
 def ensure_ok(reply: Document) -> Document:
-    """The reply, unless it reports an error of any kind: that raises NeedsThread."""
-    if reply.get("ok") != 1 or "writeErrors" in reply or "writeConcernError" in reply:
+    """The reply, unless it reports an error: that raises NeedsThread, or ConnectorError when the write has
+    been done and only its confirmation failed, since an insert must not be run again then."""
+    if reply.get("ok") != 1 or "writeErrors" in reply:
         raise NeedsThread("the server refused the command")
+    if "writeConcernError" in reply:
+        raise ConnectorError(str(reply["writeConcernError"].get("errmsg")))
     return reply
 
 

@@ -10,7 +10,7 @@ import bson
 import pytest
 import trio
 
-from tenant_runtime.connectors.base import NeedsThread
+from tenant_runtime.connectors.base import ConnectorError, NeedsThread
 from tenant_runtime.connectors.datasource import DataSource, create_data_source
 from tenant_runtime.connectors.mongodb.client import MongodbConnector
 from tenant_runtime.connectors.mongodb.commands import Command, ensure_ok
@@ -110,10 +110,25 @@ def test_others_stay_with_pymongo(tmp_path: Path) -> None:
     assert connector.dial() is None
 
 
-@pytest.mark.parametrize("reply", [{"ok": 0, "errmsg": "no"}, {"ok": 1, "writeErrors": [{}]}])
+@pytest.mark.parametrize("reply", [{"ok": 0}, {"ok": 1, "writeErrors": [{}]}])
 def test_replies_that_report_an_error(reply: dict[str, Any]) -> None:
     with pytest.raises(NeedsThread):
         ensure_ok(reply)
+
+
+def test_a_write_that_only_was_not_confirmed_is_not_run_again() -> None:
+    with pytest.raises(ConnectorError, match="shutting down") as caught:
+        ensure_ok({"ok": 1, "n": 1, "writeConcernError": {"errmsg": "shutting down"}})
+    assert not isinstance(caught.value, NeedsThread)
+
+
+def test_what_would_count_twice_stays_with_pymongo(tmp_path: Path) -> None:
+    settings = {"connector": "mongodb", "allowExtendedOperators": True}
+    connector = MongodbConnector("db", settings, tmp_path)
+    connector.define(ModelDefinition("Thing", "PersistedModel", PROPERTIES))
+    with pytest.raises(NeedsThread):
+        connector.question("update", ("Thing", EVERYTHING, {"$inc": {"n": 1}}, None))
+    assert connector.question("update", ("Thing", EVERYTHING, {"n": 1}, None)) is not None
 
 
 def message(document: dict[str, Any], *, opcode: int = 2013) -> bytes:
