@@ -1,5 +1,7 @@
 """Fixtures of the whole suite: database servers; and how property tests run.
 
+Compiled modules that are older than their sources would be tested in their place: the run is refused.
+
 ``mysql_database``, ``postgresql_database``, ``mongodb_database``: a fresh, empty database as an entry of
 datasources.json, dropped after the test. ``private_server("mysql")``: a server of the test's own, to be
 stopped and started again. Servers start in the background once the collected tests are known to want them.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,12 +30,21 @@ settings.register_profile(
 )
 settings.load_profile("mtgate")
 
+ROOT = Path(__file__).resolve().parent.parent
 CONNECTORS = tuple(KINDS)
 SERVERS = pytest.StashKey[RunningServers]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVERS] = RunningServers.joined()
+    for package in ("mtgate", "mtctl", "tenant_runtime"):
+        for compiled in (ROOT / package).rglob("*.so"):
+            source = compiled.with_name(compiled.name.partition(".")[0] + ".py")
+            if not source.exists() or source.stat().st_mtime > compiled.stat().st_mtime:
+                raise pytest.UsageError(
+                    f"{compiled} is older than {source.name}: compile anew with "
+                    "`python setup.py build_ext --inplace`, or remove all *.so"
+                )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -13,7 +13,7 @@ DATA = [
     path
     for package in ("mtgate", "mtctl", "tenant_runtime")
     for path in (ROOT / package).rglob("*")
-    if path.is_file() and path.suffix not in (".py", ".pyc")
+    if path.is_file() and path.suffix not in (".py", ".pyc", ".so")
 ]
 
 

@@ -196,6 +196,12 @@ def check_status_line(line: bytes) -> StatusLine:
     return StatusLine(match[1], int(match[2]), match[3] or b"")
 
 
+_CHUNK_LINE_BYTES = 4 * 1024
+_TRAILER_BYTES = 8 * 1024
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z")
+_TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\Z")
+
+
 class ChunkGate:
     """A small automaton over the bytes of a chunked body (RFC 9112 7.1), run before h11 sees them.
 
@@ -205,11 +211,6 @@ class ChunkGate:
     """
 
     __slots__ = ("_data_left", "_line", "_state", "_trailer_bytes", "complete")
-
-    LINE_BYTES = 4 * 1024
-    TRAILER_BYTES = 8 * 1024
-    _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\Z")
-    _TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\Z")
 
     def __init__(self) -> None:
         self.complete = False
@@ -231,7 +232,7 @@ class ChunkGate:
             stop = end if newline < 0 else newline + 1
             self._line += data[at:stop]
             at = stop
-            if len(self._line) > self.LINE_BYTES:
+            if len(self._line) > _CHUNK_LINE_BYTES:
                 raise Refusal(400, "chunk line too long")
             if newline >= 0:
                 self._end_line()
@@ -243,7 +244,7 @@ class ChunkGate:
         line = bytes(self._line[:-2])
         self._line.clear()
         if self._state == "size":
-            match = self._SIZE.match(line)
+            match = _CHUNK_SIZE.match(line)
             if match is None:
                 raise Refusal(400, "malformed chunk size")
             self._data_left = int(match[1], 16)
@@ -254,7 +255,7 @@ class ChunkGate:
             self._state = "size"
         elif line:
             self._trailer_bytes += len(line)
-            if not self._TRAILER.match(line) or self._trailer_bytes > self.TRAILER_BYTES:
+            if not _TRAILER.match(line) or self._trailer_bytes > _TRAILER_BYTES:
                 raise Refusal(400, "malformed or too many trailers")
         else:
             self.complete = True

@@ -217,12 +217,12 @@ class _Trusted:
     """Addresses and networks; ``unix`` for peers on Unix sockets."""
 
     def __init__(self, texts: list[str]) -> None:
-        self._unix = "unix" in texts
+        self._local = "unix" in texts
         self._networks = [ipaddress.ip_network(text, strict=False) for text in texts if text != "unix"]
 
     def __contains__(self, address: str) -> bool:
         if address == "unix":
-            return self._unix
+            return self._local
         if not self._networks:
             return False
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -152,8 +152,9 @@ def code_paths() -> list[str]:
     executable = Path(sys.executable)
     found = {sys.prefix, sys.base_prefix, str(executable.parent), str(executable.resolve().parent)}
     found |= {str(packages / name) for name in ("mtgate", "tenant_runtime")}
+    found |= {str(library) for library in packages.glob("mtgate__mypyc*.so")}  # of all compiled modules
     found |= {entry for entry in sys.path if entry and "site-packages" in entry}
-    return sorted(path for path in found if os.path.isdir(path))
+    return sorted(path for path in found if os.path.exists(path))
 
 
 def search_path() -> str:
