@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tenant_runtime import zygote
@@ -66,7 +67,8 @@ def test_a_cold_child_without_its_daemon_ends() -> None:
         assert os.read(reader, 100) == b""
 
 
-def test_a_forked_child_without_its_daemon_ends() -> None:
+def forked(document: dict[str, Any]) -> tuple[int, int]:
+    """A child forked beside another process of ours: its pid, and the reading end of its output."""
     reader, writer = os.pipe()
     program = (
         "import os, sys; from tenant_runtime import zygote;"
@@ -74,13 +76,30 @@ def test_a_forked_child_without_its_daemon_ends() -> None:
         "print(pid, flush=True)"
     )
     child = subprocess.run(
-        [sys.executable, "-c", program, repr(request(parent=NOBODY)), str(writer)],
+        [sys.executable, "-c", program, repr(document), str(writer)],
         pass_fds=[writer],
         stdout=subprocess.PIPE,
         check=True,
     )
     os.close(writer)
-    pid = int(child.stdout)
+    return int(child.stdout), reader
+
+
+def test_a_child_that_cannot_begin_in_its_group_moves_into_it(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").touch()  # a folder like a group, which the kernel does not take for one
+    pid, reader = forked({**request(os.getpid()), "cgroup": str(tmp_path)})
+    try:
+        assert select.select([reader], [], [], PATIENCE_SECONDS)[0]
+        assert os.read(reader, 100) == b"begins\n"
+        assert (tmp_path / "cgroup.procs").read_text() == "0"
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_forked_child_without_its_daemon_ends() -> None:
+    pid, reader = forked(request(parent=NOBODY))
     try:
         assert select.select([reader], [], [], PATIENCE_SECONDS)[0], "it holds its output, so it runs"
         assert os.read(reader, 100) == b""
