@@ -1,9 +1,9 @@
 """What is wanted of each tenant, kept in `state/tenants.json`.
 
-In charge of: that the file is always whole, never guessed at, and on disk before anybody acts on it. Must not
-know: what runs. A change is made in memory, then `commit` writes everything: temporary file, fsync, rename,
-fsync of the directory, in a thread; changes made while a write is under way share the next one. The previous
-content stays beside it as `tenants.json.previous`.
+In charge of: that the file is always whole, never guessed at, and on disk before a command is answered. Must
+not know: what runs. A change is made in memory, then `commit` writes everything: temporary file, fsync,
+rename, fsync of the directory, in a thread; changes made while a write is under way share the next one. The
+previous content stays beside it as `tenants.json.previous`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trio
@@ -131,10 +132,12 @@ class Folders:
         record = self._roster.records.pop(tenant.id, None)
         if record is not None and (record.workers or state is not State.ACTIVATING):
             tenant.take_over(record)
+            if state is State.INACTIVE and record.workers:  # of a start or stop that was cut short
+                self._services.nursery.start_soon(self._quietly, tenant.id, "stop", tenant.stop)
             return
         tenant.take_up(State.INACTIVE if state is State.ACTIVATING else state)
         if state is State.ACTIVATING:
-            self._services.nursery.start_soon(self._start_quietly, tenant)
+            self._services.nursery.start_soon(self._quietly, tenant.id, "start", tenant.start)
 
     async def _vanished(self, tenant: Tenant) -> None:
         logger.info("tenant %s: its folder vanished, it is removed", tenant.id)
@@ -144,13 +147,13 @@ class Folders:
         del self._services.desired.tenants[tenant.id]
         self._services.events.tell("removed", tenant.id)
 
-    async def _start_quietly(self, tenant: Tenant) -> None:
+    async def _quietly(self, tenant_id: str, word: str, command: Callable[[], Awaitable[object]]) -> None:
         try:
-            await tenant.start()
+            await command()
         except (GateError, OSError) as error:
-            logger.error("tenant %s did not start: %s", tenant.id, error)
+            logger.error("tenant %s did not %s: %s", tenant_id, word, error)
         except Exception:  # the root of a unit's task: no tenant's folder may end the daemon
-            logger.exception("tenant %s did not start", tenant.id)
+            logger.exception("tenant %s did not %s", tenant_id, word)
 
 
 def _mtime(folder: Path) -> int:

@@ -65,9 +65,7 @@ class Tenant(TenantState):
 
     async def start(self) -> Result:
         """Until it serves: `done`, or `already`; StartFailed or InvalidConfiguration says why not."""
-        async with self._commanded():
-            await self._want("running")
-            crash_point.passing("start.after-state")
+        async with self._commanded(), self._wanting_to_run():
             return await self._step(Event.START)
 
     async def restart(self, *, hard: bool) -> Result:
@@ -219,17 +217,60 @@ class Tenant(TenantState):
 
     async def _want(self, desired: str) -> None:
         """Desired state is on disk before anybody acts on it."""
+        before = self._intend(desired)
+        if before is not None:
+            await self._write_intent(before)
+
+    def _intend(self, desired: str) -> tuple[str, bool] | None:
+        """Changes what is wanted, in memory; what was wanted before, None when it is the same."""
         if self.wanted.desired in ("removed", "removing"):
             raise UnknownTenant(self.id)
         self._recovery.forget()
-        if self.wanted.desired != desired or self.wanted.asleep:
-            before = (self.wanted.desired, self.wanted.asleep)
-            self.wanted.desired, self.wanted.asleep = desired, False
+        before = (self.wanted.desired, self.wanted.asleep)
+        self.wanted.desired, self.wanted.asleep = desired, False
+        return None if before == (desired, False) else before
+
+    async def _write_intent(self, before: tuple[str, bool]) -> None:
+        """What is wanted gets onto the disk; a disk that refuses leaves it as it was before."""
+        try:
+            await self._services.desired.commit()
+        except OSError:
+            self.wanted.desired, self.wanted.asleep = before
+            raise
+
+    @asynccontextmanager
+    async def _wanting_to_run(self) -> AsyncIterator[None]:
+        """The start inside and the disk do not wait for each other; what is wanted is on disk at the end.
+
+        A disk that refuses undoes the start. Of a daemon that dies in between, its successor stops what the
+        disk does not know (folders).
+        """
+        before = self._intend("running")
+        if before is None:
+            yield
+            return
+        written = trio.Event()
+        refused: list[OSError] = []
+
+        async def write() -> None:
             try:
-                await self._services.desired.commit()
-            except OSError:
-                self.wanted.desired, self.wanted.asleep = before
-                raise
+                await self._write_intent(before)
+                crash_point.passing("start.after-state")
+            except OSError as error:
+                refused.append(error)
+            finally:
+                written.set()
+
+        self._services.nursery.start_soon(write)
+        try:
+            yield
+        finally:
+            await written.wait()
+            if refused:
+                self._recovery.cancel_timer()
+                await self._generations.stop(State.ASLEEP if before[1] else State.INACTIVE)
+        if refused:
+            raise refused[0]
 
     async def _step(self, event: Event) -> Result:
         """Does what the table says; the result in the control API's words."""

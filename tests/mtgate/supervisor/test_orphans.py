@@ -45,6 +45,18 @@ async def test_a_successor_adopts_what_runs(tmp_path: Path) -> None:
         await until(lambda: not alive(pid))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="another's descriptors need root")
+async def test_a_successor_stops_what_is_not_wanted_to_run(tmp_path: Path) -> None:
+    """The daemon died in a stop, or in a start before the disk knew of it."""
+    make_tenant(tmp_path, "foo")
+    pid = await killed_daemon(tmp_path, "--adopt")
+    state = paths_of(tmp_path).state / "tenants.json"
+    state.write_text(state.read_text().replace('"running"', '"stopped"'))
+    async with supervising(tmp_path, adopt=True) as supervisor:
+        await until(lambda: supervisor.status("foo").state == "inactive")
+        await until(lambda: not alive(pid))
+
+
 async def test_a_successor_ends_what_runs(tmp_path: Path) -> None:
     make_tenant(tmp_path, "foo")
     pid = await killed_daemon(tmp_path, "--adopt")

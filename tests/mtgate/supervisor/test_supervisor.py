@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from mtgate.errors import InvalidConfiguration, NotRunning, StartFailed, UnknownTenant
+from mtgate.errors import InvalidConfiguration, NotRunning, StartFailed, SystemRefused, UnknownTenant
 from mtgate.supervisor.supervisor import Supervisor
 from tests.mtgate.supervisor.supervising import alive, ask, make_tenant, paths_of, supervising, until
 
@@ -34,6 +34,28 @@ async def test_add_start_stop_remove(tmp_path: Path) -> None:
         assert not folder.exists() and not paths_of(tmp_path).tenant_socket("foo").exists()
         with pytest.raises(UnknownTenant):
             await supervisor.start("foo")
+
+
+async def test_a_start_that_cannot_be_recorded_is_undone(tmp_path: Path) -> None:
+    make_tenant(tmp_path, "foo")
+    async with supervising(tmp_path) as supervisor:
+        await supervisor.start("foo")
+        before = supervisor.status("foo").pids
+        await supervisor.stop("foo")
+        refused = paths_of(tmp_path).state / "tenants.json.new"
+        refused.symlink_to("/dev/full")  # O_NOFOLLOW refuses it, as a full disk would the write
+        with pytest.raises(SystemRefused):
+            await supervisor.start("foo")
+        found = supervisor.status("foo")
+        assert (found.state, found.desired, found.pids) == ("inactive", "stopped", [])
+        make_tenant(tmp_path, "foo", "exit=3")
+        with pytest.raises(StartFailed):
+            await supervisor.start("foo")
+        assert (state(supervisor, "foo"), supervisor.status("foo").next_retry_at) == ("inactive", None)
+        refused.unlink()
+        make_tenant(tmp_path, "foo")
+        assert (await supervisor.start("foo")).result == "done"
+        assert supervisor.status("foo").pids not in ([], before)
 
 
 async def test_restart_swaps_and_a_bad_change_keeps_the_old(tmp_path: Path) -> None:
