@@ -15,7 +15,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from mtgate.service_manager import (
     watchdog_seconds,
 )
 from mtgate.settings import Settings, TcpAddress
+from mtgate.signals import Signals
 from mtgate.sockets import Sockets
 from mtgate.supervisor import handover, orphans
 from mtgate.supervisor.cgroups import Cgroups
@@ -55,8 +56,6 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 ENDING = (signal.SIGTERM, signal.SIGINT)
-#: A signal that has come is given out at once; waiting for more than one turn of the loop finds no other.
-WAITING_SECONDS = 0.01
 OOM_SCORE = -500
 #: For commands under way before the program is replaced.
 LEAVE_SECONDS = 20.0
@@ -85,9 +84,8 @@ async def run(
     log.set_up(settings.log.level, settings.log.format, file)
     left = handover.receive(os.environ)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a line on a terminal that is another's must not stop us
-    # signals that come while the daemon starts wait until it has
-    with trio.open_signal_receiver(*SIGNALS) as signals, only_daemon(settings.paths.run, left) as lock:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # as the program before us has left them
+    # signals that come while the daemon starts, or the program before us was replaced, wait until it has
+    with Signals(SIGNALS) as signals, only_daemon(settings.paths.run, left) as lock:
         desired = DesiredState(settings.paths.state)
         desired.load()
         isolation = find_isolation(settings)
@@ -116,7 +114,7 @@ class Daemon:
     reload: Callable[[], Settings] | None
 
 
-async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int]) -> None:
+async def _run(daemon: Daemon, left: Handover | None, signals: Signals) -> None:
     settings = daemon.settings
     children = Children()
     zygote = Zygote(children, enabled=settings.supervisor.zygote)
@@ -147,14 +145,14 @@ async def _run(daemon: Daemon, left: Handover | None, signals: AsyncIterator[int
         nursery.cancel_scope.cancel()
 
 
-async def _obey(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: AsyncIterator[int]) -> None:
+async def _obey(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: Signals) -> None:
     """Signals, until one that ends the daemon has done so."""
     while True:
-        number: int | None = await anext(signals)
+        number = await anext(signals)
         if number == signal.SIGUSR2 or (number == signal.SIGHUP and settings_changed(daemon)):
-            number = await replace(daemon, supervisor, feed, signals)
-        if number is not None and number in ENDING:
-            logger.info("%s: ending", signal.Signals(number).name)
+            await replace(daemon, supervisor, feed)
+        elif number in ENDING:
+            logger.info("%s: ending", number.name)
             await _end(daemon.settings, supervisor, signals)
             return
 
@@ -172,34 +170,25 @@ def settings_changed(daemon: Daemon) -> bool:
     return settings != daemon.settings
 
 
-async def replace(
-    daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed, signals: AsyncIterator[int]
-) -> int | None:
-    """Executes the program anew in this process; returns only when that cannot be.
-
-    Then the answer is the signal that asked for an end meanwhile, or None.
-    """
+async def replace(daemon: Daemon, supervisor: Supervisor, feed: ProxyFeed) -> None:
+    """Executes the program anew in this process; returns only when that cannot be. Signals that come
+    meanwhile wait, and are the new program's."""
     try:
         trial = await trio.run_process(
             [sys.executable, "-m", "mtgate.cli", "--help"], capture_stdout=True, check=False
         )
     except OSError as error:
         logger.error("not replaced: the new program cannot be tried: %s", error)
-        return None
+        return
     if trial.returncode != 0:
         logger.error("not replaced: the new program does not start (exit code %d)", trial.returncode)
-        return None
+        return
     tenants = await supervisor.leave(LEAVE_SECONDS)
     if tenants is None:
         logger.error("not replaced: a command did not end within %g s", LEAVE_SECONDS)
-        return None
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here on they are the new program's
-    number = await asked_to_end(signals)
-    if number is None:
-        hand_over(daemon, feed, tenants)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        return
+    hand_over(daemon, feed, tenants)
     supervisor.stay(tenants)
-    return number
 
 
 def hand_over(daemon: Daemon, feed: ProxyFeed, tenants: dict[str, TenantRecord]) -> None:
@@ -217,15 +206,6 @@ def hand_over(daemon: Daemon, feed: ProxyFeed, tenants: dict[str, TenantRecord])
         handover.replace_program(left, sys.executable, command, os.environ)
     except OSError as error:
         logger.error("not replaced: %s", error)
-
-
-async def asked_to_end(signals: AsyncIterator[int]) -> int | None:
-    """TERM or INT that waits among the signals; the others that wait have no meaning any more."""
-    with trio.move_on_after(WAITING_SECONDS):
-        async for number in signals:
-            if number in ENDING:
-                return number
-    return None
 
 
 def _assemble(
@@ -301,7 +281,7 @@ def find_isolation(settings: Settings) -> Isolation:
     return isolation
 
 
-async def _end(settings: Settings, supervisor: Supervisor, signals: AsyncIterator[int]) -> None:
+async def _end(settings: Settings, supervisor: Supervisor, signals: Signals) -> None:
     """Drains and stops everything; another TERM or INT, or the time allowed, cuts that short."""
     async with trio.open_nursery() as nursery:
 

@@ -253,6 +253,7 @@ def main() -> None:
     raise_descriptor_limit()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the daemon blocks those that it reads
     trio.run(run, arguments.feed)
 
 

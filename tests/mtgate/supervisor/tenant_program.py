@@ -56,7 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        print("served", self.path, flush=True)
+        # not by sys.stdout: a thread that holds its lock when the interpreter ends is fatal
+        os.write(1, f"served {self.path}\n".encode())
 
     def address_string(self) -> str:
         return "unix"
