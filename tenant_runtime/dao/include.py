@@ -146,8 +146,9 @@ class _Fetch:
             tree(target, sanitized_where(target, filter["where"], options), options)  # for its complaints
             return []
         paged = any(truthy(filter.get(name)) for name in ("limit", "skip", "offset"))
+        at_once = paged and target.source().capabilities.per_parent_limit
         size = int(target.source().settings.get("inqLimit") or INQ_LIMIT)
-        if paged and target.source().capabilities.per_parent_limit:
+        if at_once:
             options["partitionBy"] = key
         elif paged:
             size = 1
@@ -160,6 +161,9 @@ class _Fetch:
             if self.relation.through is None:
                 query = self.relation.scoped(query)
             found += await target.find(query, options)
+        if at_once:  # as if each key had been asked for by itself, in the order of the keys
+            places = {to_text(value): place for place, value in enumerate(keys)}
+            found.sort(key=lambda item: places.get(to_text(item._data.get(key)), len(keys)))
         if self.entry.inner is not None and found:
             await include_related(target, found, self.entry.inner, self.options, nested=True)
         return found

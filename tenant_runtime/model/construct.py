@@ -17,7 +17,7 @@ from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.fields import fields_to_list
 from tenant_runtime.model.definition import Property
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import UNDEFINED
+from tenant_runtime.model.javascript import UNDEFINED, own_properties
 
 if TYPE_CHECKING:
     from tenant_runtime.model.model_class import ModelClass
@@ -91,7 +91,7 @@ def fill(
 ) -> None:
     """Give an instance its data anew."""
     model = instance._model
-    source = _as_mapping(data)
+    source = data.to_object(False) if isinstance(data, Instance) else own_properties(data)
     if model.enforced:
         source = {**source, **model.enforced}
     wanted = None if fields is None else set(fields)
@@ -143,17 +143,6 @@ def load(model: ModelClass, row: dict[str, Any], fields: tuple[str, ...] | None 
     elif model.undefined_is_null or model.stripped_defaults:
         _apply_defaults(instance, None, False)
     return instance
-
-
-def _as_mapping(data: Any) -> dict[str, Any]:
-    """What ``Object.keys`` sees: the indexes of texts and arrays, nothing of numbers."""
-    if isinstance(data, dict):
-        return data
-    if isinstance(data, Instance):
-        return data.to_object(False)
-    if isinstance(data, str | list):
-        return {str(index): item for index, item in enumerate(data)}
-    return {}
 
 
 def _take_related(instance: Instance, name: str, value: Any) -> None:

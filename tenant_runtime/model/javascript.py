@@ -244,6 +244,15 @@ def text_before(left: str, right: str) -> bool:
     return left.encode("utf-16-be", "surrogatepass") < right.encode("utf-16-be", "surrogatepass")
 
 
+def own_properties(value: Any) -> dict[str, Any]:
+    """What ``Object.keys`` sees: the positions of texts and arrays, nothing of numbers."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str | list):
+        return {str(position): item for position, item in enumerate(value)}
+    return {}
+
+
 def to_json_value(value: Any) -> Any:
     """One value as ``JSON.stringify`` would write it, still as Python objects: dates are ISO text, NaN is
     null.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenant_runtime.filter.parse import Filter, merge_query, merge_where
 from tenant_runtime.model.instance import Instance
+from tenant_runtime.model.javascript import own_properties
 
 if TYPE_CHECKING:
     from tenant_runtime.model.model_class import ModelClass
@@ -62,9 +63,7 @@ class NamedScope:
     def build(self, data: dict[str, Any] | None = None) -> Instance:
         """A new object with the scope's equalities."""
         from_scope = self.model.fixed_values(self.filter.get("where"))
-        if isinstance(data, list):  # one object, as in the original: its properties are the positions
-            data = {str(position): item for position, item in enumerate(data)}
-        return self.model({**(data or {}), **from_scope})
+        return self.model({**own_properties(data), **from_scope})
 
     async def create(self, data: dict[str, Any] | None = None, options: Options = None) -> Instance:
         """A new object with the scope's fixed values."""

@@ -133,10 +133,12 @@ def to_datestring(value: Any) -> str:
 
 def to_objectid(value: Any) -> Any:
     """24 hex digits are an ObjectID, shown in lower case; anything else is kept (mongodb.js, ObjectID())."""
-    if isinstance(value, str) and len(value) == 24:
-        lowered = value.lower()
-        return lowered if not lowered.strip("0123456789abcdef") else value
-    return value
+    return value.lower() if is_objectid(value) else value
+
+
+def is_objectid(value: Any) -> bool:
+    """Whether a value is an ObjectID where the property's type says so: 24 hex digits."""
+    return isinstance(value, str) and len(value) == 24 and not value.lower().strip("0123456789abcdef")
 
 
 def parse_json_text(value: Any) -> Any:

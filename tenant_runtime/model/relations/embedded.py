@@ -17,7 +17,7 @@ from tenant_runtime.filter.evaluate import predicate
 from tenant_runtime.filter.parse import Filter, merge_query
 from tenant_runtime.filter.patterns import Budget
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import to_text
+from tenant_runtime.model.javascript import own_properties, to_text
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.model.relations.base import Options, Relation, RelationScope
 
@@ -203,9 +203,9 @@ class EmbedsManyScope(EmbeddedScope):
         return items[index] if 0 <= index < len(items) else None
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
-        """Append (or with ``prepend`` insert) a new one; not saved."""
+        """Append (or with ``prepend`` insert) a new one; not saved. A list is one object there."""
         relation = self.relation
-        given = dict(data or {})
+        given = dict(own_properties(data))
         items = self.values()
         identity = relation.target.definition.properties.get(relation.key_to)
         wanted = relation.options.get("forceId") or relation.key_to not in given

@@ -10,7 +10,7 @@ from typing import Any
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter, as_json
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import to_text
+from tenant_runtime.model.javascript import own_properties, to_text
 from tenant_runtime.model.relations.base import Options, RelationScope
 
 
@@ -81,8 +81,8 @@ class ReferencesManyScope(RelationScope):
         return await self.relation.target.destroy_all(where, options)
 
     def build(self, data: dict[str, Any] | None = None) -> Instance:
-        """A new object to refer to, not stored yet."""
-        given = dict(data or {})
+        """A new object to refer to, not stored yet. A list is one object, as in the original."""
+        given = dict(own_properties(data))
         self.relation.apply_properties(self.instance, given)
         return self.relation.target(given)
 

@@ -11,10 +11,11 @@ from typing import Any
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter, merge_query, merge_where
 from tenant_runtime.model.instance import Instance
-from tenant_runtime.model.javascript import to_text
+from tenant_runtime.model.javascript import own_properties, to_text, truthy
 from tenant_runtime.model.model_class import ModelClass
 from tenant_runtime.model.names import camelize
 from tenant_runtime.model.relations.base import Options, Relation, RelationScope, refuse_other_key
+from tenant_runtime.model.types import is_objectid
 
 
 class HasManyScope(RelationScope):
@@ -142,19 +143,19 @@ class HasManyThroughScope(HasManyScope):
         if filter is None:
             self.remember(targets)
             return targets
-        name = self.relation.target.id_name
-        ids = [target._data.get(name) for target in targets]
-        where = filter.get("where")
-        if where is None:
-            return await self.relation.target.find(
-                {**filter, "where": {name: {"inq": _unique(ids)}}}, options
-            )
-        wanted = _intersection(_unique(ids), where, name)
-        if not wanted:
-            return []
-        rest = {key: value for key, value in where.items() if key != name}
-        condition = {"and": [{name: {"inq": wanted}}, rest]}
-        return await self.relation.target.find({**filter, "where": condition}, options)
+        target = self.relation.target
+        name = target.id_name
+        wanted = _unique([found._data.get(name) for found in targets])
+        condition: Filter = {name: {"inq": wanted}}
+        if filter.get("where") is not None:
+            where = own_properties(filter["where"])
+            if truthy(where.get(name)):
+                wanted = _selected(wanted, where[name], target)
+                if not wanted:
+                    return []
+            rest = {key: value for key, value in where.items() if key != name}
+            condition = {"and": [{name: {"inq": wanted}}, rest]}
+        return await target.find({**filter, "where": condition}, options)
 
     async def _collect(self, options: Options) -> list[Instance]:
         collect = collect_name(self.relation)
@@ -266,10 +267,14 @@ def _unique(ids: list[Any]) -> list[Any]:
     return list({to_text(id): id for id in ids}.values())
 
 
-def _intersection(ids: list[Any], where: Filter, name: str) -> list[Any]:
-    """The ids that the client's own condition on the id leaves."""
-    given = where.get(name)
-    if given is None:
-        return ids
-    wanted = given["inq"] if isinstance(given, dict) and isinstance(given.get("inq"), list) else [given]
-    return [id for id in ids if id in wanted]
+def _selected(ids: list[Any], given: Any, target: ModelClass) -> list[Any]:
+    """The ids that the client's own condition on the id leaves: those that are the same value.
+
+    An ObjectID never is the same as a client's text (``strict`` knows better).
+    """
+    wanted = given["inq"] if isinstance(given, dict) and truthy(given.get("inq")) else [given]
+    alike = [(type(item), item) for item in wanted] if isinstance(wanted, list) else []
+    identity = target.definition.id_property
+    if identity is not None and identity.type.kind == "objectid" and not target.registry.strict:
+        ids = [id for id in ids if not is_objectid(id)]
+    return [id for id in ids if (type(id), id) in alike]

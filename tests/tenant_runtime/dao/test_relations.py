@@ -141,6 +141,46 @@ async def test_has_and_belongs_to_many(registry: Registry) -> None:
     assert [one["name"] for one in found.to_json()["authors"]] == ["a", "b"]
 
 
+async def test_a_bad_filter_is_refused_though_nothing_is_linked(registry: Registry) -> None:
+    groups = (await author(registry)).relation("groups")
+    bad: list[Any] = [{"limit": "x"}, {"where": {"x": 1}, "skip": -1}, {"where": {"nor": {}}}]
+    for filter in bad:
+        assert await status_of(groups.get(filter)) == 400
+    # no linked id is that object: nothing is asked any more
+    assert await groups.get({"where": {"id": {"gt": 1}}, "limit": "x"}) == []
+
+
+async def test_a_condition_on_the_id_through_a_join_is_on_the_same_value(registry: Registry) -> None:
+    groups = (await author(registry)).relation("groups")
+    await groups.create([{}, {}, {}])
+    conditions: list[Any] = [2, {"inq": [3, 1, 9]}, {"inq": []}, "2", True, {"inq": "2"}, {"gt": 0}]
+    found = [plain(await groups.get({"where": {"id": given}}), "id") for given in conditions]
+    assert found == [[2], [1, 3], [], [], [], [], []]
+
+
+async def test_a_where_through_a_join_that_is_no_object(registry: Registry) -> None:
+    groups = (await author(registry)).relation("groups")
+    await groups.create([{}, {}])
+    wheres: list[Any] = [0, "", [], 5, None, {"id": 0}]
+    assert [len(await groups.get({"where": where})) for where in wheres] == [2] * len(wheres)
+    assert await groups.get({"where": "x"}) == []  # its property "0" is "x", which no group has
+
+
+async def test_a_list_to_embed_or_to_refer_to_is_one_object() -> None:
+    owner = {
+        "name": "Owner",
+        "relations": {
+            "parts": {"type": "embedsMany", "model": "Part"},
+            "shared": {"type": "referencesMany", "model": "Part"},
+        },
+    }
+    registry = registry_of(owner, {"name": "Part"})
+    one = await registry.Owner.create({})
+    assert (await one.relation("shared").create([{"a": 1}, 2])).to_json() == {"0": {"a": 1}, "1": 2, "id": 1}
+    assert (await one.relation("parts").create([{"a": 1}])).to_json() == {"0": {"a": 1}, "id": 1}
+    assert (await one.relation("parts").create("ab")).to_json() == {"0": "a", "1": "b", "id": 2}
+
+
 async def test_embeds_one(registry: Registry) -> None:
     address = (await author(registry)).relation("address")
     assert await address.get() is None
