@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tenant_runtime.dao.operation import (
     Options,
+    declared,
     id_where,
     need_key,
     not_found,
     notify,
     sanitized_where,
-    storable,
     transaction_of,
     tree,
 )
@@ -53,7 +53,7 @@ async def destroy_all(
     if model.deletion_marks is None:
         count = await source.run("delete", model.name, matching, transaction)
     else:
-        marks = storable(model, model.deletion_marks())
+        marks = declared(model, model.deletion_marks())
         count = await source.run("update", model.name, matching, marks, transaction)
     info = {"count": count}
     if instance is not None and not count:

@@ -14,7 +14,7 @@ from tenant_runtime.filter.query import EVERYTHING, Where
 from tenant_runtime.filter.where import WhereContext, build_where
 from tenant_runtime.model.definition import ModelDefinition
 from tenant_runtime.model.hooks import HookContext
-from tenant_runtime.model.javascript import INVALID_DATE
+from tenant_runtime.model.javascript import INVALID_DATE, UNDEFINED, json_text
 
 if TYPE_CHECKING:
     from tenant_runtime.model.instance import Instance
@@ -127,7 +127,21 @@ async def loaded(
 
 
 def storable(model: ModelClass, row: Row) -> Row:
-    """The row as a connector gets it: declared names only where the store has columns.
+    """The row as a connector gets it: as ``declared``, and where the store has JSON as text with texts and
+    nulls in JSON's form.
+
+    So the original writes single objects (``_forDB``); a where of null then does not find them.
+    """
+    row = declared(model, row)
+    if model.json_names and model.source().capabilities.json_as_text:
+        bare = [name for name in model.json_names if isinstance(row.get(name, UNDEFINED), str | None)]
+        if bare:
+            row = {**row, **{name: json_text(row[name]) for name in bare}}
+    return row
+
+
+def declared(model: ModelClass, row: Row) -> Row:
+    """The row with declared names only where the store has columns, without invalid dates.
 
     NaN goes as it is: memory and SQLite make null of it, the others refuse it, as with the original.
     """

@@ -28,7 +28,7 @@ from tenant_runtime.filter.geo import select_near
 from tenant_runtime.filter.parse import Filter, merge_query, merge_where, to_query
 from tenant_runtime.filter.patterns import Budget
 from tenant_runtime.filter.query import Query
-from tenant_runtime.filter.where import near_conditions
+from tenant_runtime.filter.where import near_conditions, speaks_of_near
 from tenant_runtime.model.javascript import to_text, truthy
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def find(model: ModelClass, filter: Filter, options: Options) -> list[Inst
             query = context.query
     asked = to_query(query, typing, options.get("partitionBy"))
     rows: list[Row]
-    if not source.capabilities.geo and near_conditions(asked.where):
+    if not source.capabilities.geo and speaks_of_near(asked.where):
         rows = await _find_near(model, asked, options)
     else:
         rows = await source.run("find", model.name, asked, transaction_of(options))
@@ -77,7 +77,10 @@ async def _find_near(model: ModelClass, query: Query, options: Options) -> list[
     """A store without geography: all rows are read and selected here, as LoopBack does."""
     rows: list[Row] = await model.source().run("find", model.name, Query(), transaction_of(options))
     test = predicate(query.where, Budget().matcher)
-    rows = select_near(sort_rows(list(filter(test, rows)), query.order), near_conditions(query.where))
+    rows = sort_rows(list(filter(test, rows)), query.order)
+    near = near_conditions(query.where)
+    if near:
+        rows = select_near(rows, near)
     end = None if query.limit is None else query.skip + query.limit
     rows = rows[query.skip : end]
     if query.fields is not None:
@@ -146,7 +149,7 @@ async def count(model: ModelClass, where: Filter, options: Options) -> int:
     context = await notify(model, "access", options, {}, query={"where": where})
     if context is not None:
         asked = tree(model, context.query.get("where"), options)
-    if not source.capabilities.geo and near_conditions(asked):
+    if not source.capabilities.geo and any(near.prop is not None for near in near_conditions(asked)):
         return len(await _find_near(model, Query(where=asked), options))
     number: int = await source.run("count", model.name, asked, transaction_of(options))
     return number

@@ -13,6 +13,7 @@ from tenant_runtime.dao.operation import (
     Options,
     Row,
     check_data,
+    declared,
     id_where,
     keep_known,
     loaded,
@@ -70,7 +71,7 @@ async def update_all(
     context = await notify(model, "persist", options, state, where=where, data=data)
     if context is not None:
         data = context.data
-    changes = {name: value for name, value in storable(model, data).items() if name not in model.key_names}
+    changes = {name: value for name, value in declared(model, data).items() if name not in model.key_names}
     count = await source.run("update", model.name, asked, changes, transaction_of(options))
     info = {"count": count}
     await notify(model, "after save", options, state, where=where, data=data, info=info)

@@ -141,9 +141,15 @@ def _not_in(expected: Iterable[Any]) -> Test:
     return lambda value: not inside(value)
 
 
-def _between(expected: tuple[Any, Any]) -> Test:
+def _between(expected: tuple[Any, Any] | None) -> Test:
+    if expected is None:
+        return _no_bounds
     low, high = expected
     return lambda value: compare(value, low) >= 0 and compare(value, high) <= 0
+
+
+def _no_bounds(value: Any) -> bool:
+    raise LoopbackError("Cannot read properties of null (reading '0')", name="TypeError")
 
 
 # The usual case first: a number or date against one of its own type needs none of JavaScript's rules.

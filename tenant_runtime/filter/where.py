@@ -211,16 +211,8 @@ def _undeclared(name: str, value: Any, prop: Property | None, context: WhereCont
         return [Compare(name, "eq", value, prop)]
     if context.extended_operators and any(key.startswith("$") for key in value):
         return [Compare(name, "raw", value, prop)]
-    # a pattern, point or list that is null or "" is no operator for the memory connector
-    found = [
-        operator
-        for operator in (
-            list(value)[:1] if context.as_written and not context.strict else UNDECLARED_OPERATORS
-        )
-        if operator in UNDECLARED_OPERATORS
-        and operator in value
-        and (operator in ("neq", "between", "gt", "gte", "lt", "lte") or truthy(value[operator]))
-    ]
+    first_alone = context.as_written and not context.strict
+    found = _first_written(value) if first_alone else _operators_looked_for(value)
     if not found:
         if "exists" in value:
             return [Compare(name, "exists", value["exists"], prop)]
@@ -230,14 +222,39 @@ def _undeclared(name: str, value: Any, prop: Property | None, context: WhereCont
         to_geopoint(
             value["near"]
         )  # for its complaints; without the switch only a row to compare with makes them
-    return [_undeclared_operation(name, operator, value, prop) for operator in kept]
+    return [_undeclared_operation(name, operator, value, prop, first_alone) for operator in kept]
 
 
-def _undeclared_operation(name: str, operator: str, clause: dict[str, Any], prop: Property | None) -> Where:
+def _first_written(clause: dict[str, Any]) -> list[str]:
+    """What MongoDB's connector takes: the first key, if it is an operator; near wherever it stands."""
+    first = next(iter(clause), "")
+    if first in UNDECLARED_OPERATORS:
+        return [first]
+    return ["near"] if "near" in clause else []
+
+
+def _operators_looked_for(clause: dict[str, Any]) -> list[str]:
+    """In the memory connector's order; a pattern, point or list that is null or "" is no operator for it."""
+    always = ("neq", "between", "gt", "gte", "lt", "lte")
+    return [
+        operator
+        for operator in UNDECLARED_OPERATORS
+        if operator in clause and (operator in always or truthy(clause[operator]))
+    ]
+
+
+def _undeclared_operation(
+    name: str, operator: str, clause: dict[str, Any], prop: Property | None, scalar_is_list: bool
+) -> Where:
+    """``scalar_is_list``: a list operator's value that is no list is its only item, if it is any."""
     value = clause[operator]
     if operator == "near":
         return Compare(name, "near", dict(clause), prop)
+    if operator == "between" and value is None:
+        return Compare(name, "between", None, prop)  # the stores' own affair
     if operator in LIST_OPERATORS:
+        if scalar_is_list and operator != "between" and not isinstance(value, list):
+            value = [value] if truthy(value) else []
         value = tuple(value) if isinstance(value, list | str) else ()
         if operator == "between":
             value = (*value, UNDEFINED, UNDEFINED)[:2]
@@ -315,3 +332,12 @@ def near_conditions(where: Where) -> list[Compare]:
     if isinstance(where, Compare):
         return [where] if where.op == "near" else []
     return [found for child in where.children for found in near_conditions(child)]
+
+
+def speaks_of_near(where: Where) -> bool:
+    """Whether any condition has the key ``near``, also where it is null and so no operator: a store without
+    geography has its rows selected here then, by every condition.
+    """
+    if isinstance(where, Compare):
+        return isinstance(where.value, dict) and "near" in where.value
+    return any(speaks_of_near(child) for child in where.children)

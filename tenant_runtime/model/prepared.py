@@ -21,6 +21,9 @@ _NOTHING: frozenset[str] = frozenset()
 #: Types whose values an encoder of JSON can write as they are.
 SIMPLE_KINDS = frozenset(("string", "number", "boolean", "date", "objectid", "text", "datestring"))
 
+#: Types whose values are JSON where a store has nothing else for them.
+JSON_KINDS = frozenset(("object", "json", "any"))
+
 
 class Prepared:
     """The base of ModelClass that owns what ``prepare`` makes."""
@@ -37,6 +40,9 @@ class Prepared:
         self.simple_id: str | None = identity.name if identity else None
         self.key_names = frozenset(prop.name for prop in definition.id_properties)
         self.property_names = tuple(definition.properties)
+        self.json_names = tuple(
+            prop.name for prop in definition.properties.values() if prop.type.kind in JSON_KINDS
+        )
         self.strict: bool | Literal["filter"] = definition.strict
         self.codecs: dict[str, Codec] = {
             name: codec_for(prop.type, self._instantiate) for name, prop in definition.properties.items()

@@ -11,9 +11,9 @@ from bson import Decimal128, Regex
 
 from tenant_runtime.connectors.base import QueryRefused, Row
 from tenant_runtime.connectors.mongodb.ids import is_stored_as_object_id, is_typed_object_id, to_object_id
-from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, each
+from tenant_runtime.connectors.mongodb.mapping import Document, Mapping, boxed, each
 from tenant_runtime.filter.query import Compare, Group, Order, Where
-from tenant_runtime.model.javascript import UNDEFINED
+from tenant_runtime.model.javascript import UNDEFINED, to_text
 
 #: Run code in the server: removed from every filter, whoever sent them (the original removes the first two).
 FORBIDDEN = frozenset({"$where", "mapReduce", "$function", "$accumulator"})
@@ -68,6 +68,8 @@ def compile_compare(compare: Compare, mapping: Mapping) -> Document:
         value = each(value, lambda item: Decimal128(str(item)))
     if typed_object_id(prop, mapping):
         value = to_object_id(value)
+    if compare.path in mapping.objects and compare.op in ("gt", "gte", "lt", "lte"):
+        value = boxed(value)
     return {field: condition(compare, value, mapping)}
 
 
@@ -88,6 +90,8 @@ def condition(compare: Compare, value: Any, mapping: Mapping) -> Any:
         case "gt" | "gte" | "lt" | "lte" | "exists":
             return {f"${compare.op}": value}
         case "between":
+            if value is None:
+                raise QueryRefused("between needs two values")
             low, high = (None if bound is UNDEFINED else bound for bound in value)
             return {"$gte": low, "$lte": high}
         case "inq":
@@ -122,7 +126,7 @@ def loosely(value: Any, mapping: Mapping) -> Any:
 
 def regular_expression(value: Any, options: str | None) -> Regex[str]:
     """JavaScript's RegExp for the server, which runs it within PCRE's limits; ``g`` means nothing there."""
-    pattern = getattr(value, "source", None) or getattr(value, "pattern", None) or str(value)
+    pattern = getattr(value, "source", None) or getattr(value, "pattern", None) or to_text(value)
     flags = getattr(value, "flags", None)
     letters = flags if isinstance(flags, str) else options or ""
     return Regex(pattern, "".join(sorted(set(letters) & set("imsx"))))
@@ -143,8 +147,8 @@ def coordinates(point: Any) -> tuple[Any, Any]:
     """Longitude and latitude of ``{lat, lng}``, ``[lng, lat]`` or ``"lng,lat"``, in the original's order."""
     if isinstance(point, dict):
         return point.get("lng"), point.get("lat")
-    parts = point.split(",") if isinstance(point, str) else list(point)
     try:
+        parts = point.split(",") if isinstance(point, str) else list(point)
         return float(parts[0]), float(parts[1])
     except (ValueError, IndexError, TypeError):
         raise QueryRefused("near needs a point: {lat, lng}") from None

@@ -143,8 +143,15 @@ class Compiler:
         return statement, statement.parameters(values)
 
     def insert(self, mapping: Mapping, row: Row) -> tuple[Statement, tuple[Any, ...]]:
-        """Properties that the model does not declare are not stored; a missing id is left to the store."""
-        names = tuple(n for n in row if n in mapping.columns and not (n in mapping.ids and row[n] is None))
+        """Properties that the model does not declare are not stored; a null id is left to the store, if it
+        makes them.
+        """
+        names = tuple(
+            n
+            for n in row
+            if n in mapping.columns
+            and not (row[n] is None and n in mapping.ids and mapping.property(n).generated)
+        )
         values = [_stored(mapping, name, row[name]) for name in names]
 
         def build() -> Statement:
@@ -228,14 +235,14 @@ def _comparison(where: Compare, mapping: Mapping, values: list[Any]) -> Shape | 
     if value is None and op in ("eq", "neq"):
         return ("cmp", path, "null" if op == "eq" else "notnull", 0)
     if op in ("inq", "nin"):
-        items = list(value)
+        items = _spread(value) if where.prop is not None and where.prop.type.kind == "number" else list(value)
         if not items:
             return ("cmp", path, "never", 0) if op == "inq" else None
         items += items[-1:] * (_bucket(len(items)) - len(items))
         values.extend(encode(item) for item in items)
         return ("cmp", path, op, len(items))
     if op == "between":
-        values.extend(encode(item) for item in value)
+        values.extend(encode(item) for item in value or (None, None))
         return ("cmp", path, op, 2)
     if op == "regexp":
         values.append(_pattern(mapping.dialect, value, where.options))
@@ -244,6 +251,11 @@ def _comparison(where: Compare, mapping: Mapping, values: list[Any]) -> Shape | 
         raise QueryRefused(f"The operator {op!r} is not supported by {mapping.dialect} ({path})")
     values.append(encode(value))
     return ("cmp", path, op, 1)
+
+
+def _spread(values: Sequence[Any]) -> list[Any]:
+    """A list among a number's values is written out by the original's driver: its items count."""
+    return [item for value in values for item in (value if isinstance(value, list) and value else [value])]
 
 
 def _encoder(mapping: Mapping, path: str) -> Convert | None:

@@ -108,6 +108,7 @@ class SqlConnector:
             threads=self.target.threads,
             transactions=True,
             per_parent_limit=True,
+            json_as_text=True,
             null_is_missing=True,
             upsert_checks_whole=True,
         )

@@ -22,8 +22,17 @@ from uuid import UUID
 import orjson
 
 from tenant_runtime.connectors.sql.columns import column_type, is_nullable
+from tenant_runtime.model.dates import to_date
 from tenant_runtime.model.definition import Property
-from tenant_runtime.model.javascript import EPOCH, iso_text, milliseconds, to_number, to_text, truthy
+from tenant_runtime.model.javascript import (
+    EPOCH,
+    INVALID_DATE,
+    iso_text,
+    milliseconds,
+    to_number,
+    to_text,
+    truthy,
+)
 
 Convert = Callable[[Any], Any]
 
@@ -62,7 +71,7 @@ def codec(dialect: str, prop: Property, zone: tzinfo | None = UTC) -> Codec:
     return Codec(
         encode,
         decode,
-        _QUERY[dialect].get(kind, encode),
+        _date_of_text(encode) if kind == "date" else _QUERY[dialect].get(kind, encode),
         None if is_nullable(prop) else _NULLS.get(kind),
         _READY.get(decode, NoneType),
     )
@@ -154,6 +163,11 @@ def _quoted(value: Any) -> str:
         return orjson.dumps(value, default=_json_default, option=options).decode()
     except TypeError:  # a lone surrogate, a number of more than 64 bits: neither is a fault in JavaScript
         return json.dumps(value, default=_json_default, separators=(",", ":"))
+
+
+def _as_json(value: Any) -> str:
+    """For a column that takes JSON only: a text that is JSON already stays as it is."""
+    return value if isinstance(value, str) and from_json(value) is not value else _quoted(value)
 
 
 def from_json(value: Any) -> Any:
@@ -310,7 +324,7 @@ def _postgresql(kind: str, column: str) -> tuple[Convert, Convert]:
         "array": (_quoted, _array),
     }
     if head in ("JSON", "JSONB"):
-        return _quoted, from_json
+        return _as_json, from_json
     return table.get(kind) or _json_pair()
 
 
@@ -354,6 +368,17 @@ def _single(convert: Convert) -> Convert:
         if isinstance(value, list) and len(value) == 1:
             value = to_text(value[0]) if isinstance(value[0], dict | list) else value[0]
         return convert(value)
+
+    return encode
+
+
+def _date_of_text(convert: Convert) -> Convert:
+    """A date's condition may be a list: the date of its text, which mostly is none and so equals nothing."""
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, list):
+            value = to_date(to_text(value))
+        return None if value is INVALID_DATE else convert(value)
 
     return encode
 

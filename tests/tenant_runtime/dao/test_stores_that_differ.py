@@ -90,3 +90,103 @@ async def test_through_a_join_a_text_is_no_objectid(
         assert len(await labels.get({"where": {"and": [{"id": made.id}]}})) == 1
     finally:
         await source.disconnect()
+
+
+BOX: dict[str, Any] = {
+    "name": "Box",
+    "properties": {
+        "id": {"type": "string", "id": True, "generated": False},
+        "size": "number",
+        "made": "date",
+        "thing": "any",
+        "parts": "object",
+    },
+}
+
+
+async def test_mysql_keeps_json_in_single_writes_and_text_for_a_null_id(
+    mysql_database: dict[str, Any], tmp_path: Path
+) -> None:
+    source = create_data_source("db", mysql_database, tmp_path)
+    boxes = registry_of(BOX, source=source).models["Box"]
+    await source.automigrate()
+    try:
+        assert (await boxes.create({"id": None})).id is None
+        await boxes.create(
+            [{"id": "a", "thing": "x", "parts": None}, {"id": "b", "thing": None, "parts": "x"}]
+        )
+        assert [box.id for box in await boxes.find({})] == ["a", "b", "null"]
+        counts = [{"thing": None}, {"parts": None}, {"thing": "x"}, {"thing": '"x"'}, {"parts": "x"}]
+        assert [await boxes.count(where) for where in counts] == [1, 1, 0, 1, 1]
+        assert [(box["thing"], box["parts"]) for box in await boxes.find({})][:2] == [
+            ("x", None),
+            (None, "x"),
+        ]
+        await boxes.update_all({"id": "b"}, {"thing": None, "parts": None})
+        assert await boxes.count({"thing": None, "parts": None}) == 2
+        with pytest.raises(LoopbackError, match="Duplicate entry 'null'"):
+            await boxes.create({"id": None})
+    finally:
+        await source.disconnect()
+
+
+async def test_mysql_writes_lists_in_a_where_out(mysql_database: dict[str, Any], tmp_path: Path) -> None:
+    source = create_data_source("db", mysql_database, tmp_path)
+    boxes = registry_of(BOX, source=source).models["Box"]
+    await source.automigrate()
+    try:
+        await boxes.create([{"id": str(size), "size": size} for size in (1, 2, 3)])
+        wheres: list[Any] = [
+            {"size": {"inq": [[1, 2], 9]}},
+            {"size": {"nin": [[1, 2], 9]}},
+            {"size": {"nin": [[1, None]]}},
+            {"made": [1, None]},
+        ]
+        assert [await boxes.count(where) for where in wheres] == [2, 1, 0, 0]
+        assert await boxes.update_all({"made": [1, None]}, {"size": 4}) == {"count": 0}
+    finally:
+        await source.disconnect()
+
+
+async def test_near_on_what_mysql_does_not_know(mysql_database: dict[str, Any], tmp_path: Path) -> None:
+    source = create_data_source("db", mysql_database, tmp_path)
+    boxes = registry_of(BOX, source=source).models["Box"]
+    await source.automigrate()
+    try:
+        await boxes.create([{"id": "a"}, {"id": "b"}])
+        for near in ({"near": False}, {"near": "1,2"}):
+            assert await boxes.find({"where": {"nothing": near}}) == []  # selected here
+            assert await boxes.count({"nothing": near}) == 2  # counted there, where the condition is dropped
+    finally:
+        await source.disconnect()
+
+
+async def test_mongodb_takes_any_value_of_the_first_operator(
+    mongodb_database: dict[str, Any], tmp_path: Path
+) -> None:
+    source = create_data_source("db", mongodb_database, tmp_path)
+    boxes = registry_of(BOX, source=source).models["Box"]
+    try:
+        await boxes.create([{"id": "a", "loose": "x", "parts": {"a": 1}}, {"id": "b", "loose": 5}])
+        counted: list[tuple[dict[str, Any], int]] = [
+            ({"like": []}, 1), ({"like": None}, 0), ({"nlike": ""}, 1), ({"inq": "x"}, 1), ({"inq": ""}, 0),
+            ({"inq": None}, 0), ({"inq": 5}, 1), ({"nin": 0}, 2), ({"nin": False}, 2), ({"regexp": ""}, 1),
+        ]  # fmt: skip
+        assert [await boxes.count({"loose": given}) for given, _ in counted] == [
+            number for _, number in counted
+        ]
+        for near in ({"near": False}, {"near": None}, {"foo": 1, "near": "1,2"}):
+            assert await boxes.find({"where": {"nothing": near}}) == []
+        assert await boxes.count({"parts": {"lte": "10"}}) == 1  # compared with the object of a text
+        with pytest.raises(LoopbackError):
+            await boxes.count({"loose": {"between": None}})
+    finally:
+        await source.disconnect()
+
+
+async def test_between_null_is_no_condition_that_everything_meets() -> None:
+    boxes = registry_of(BOX).models["Box"]
+    assert await boxes.count({"loose": {"between": None}}) == 0
+    await boxes.create({"id": "a"})
+    with pytest.raises(LoopbackError, match="of null"):
+        await boxes.update_all({"loose": {"between": None}}, {"size": 1})
