@@ -192,11 +192,13 @@ class WebResponse(Response):
 
     def vary(self, name: str) -> None:
         """Add a name to ``Vary`` unless it is there already."""
-        current = self.header("vary")
+        added = name.encode("latin-1")
+        current = next((value for field, value in self.headers if field == b"vary"), None)
         if current is None:
-            self.headers.append((b"vary", name.encode("latin-1")))
-        elif name.lower() not in (part.strip().lower() for part in current.split(",")):
-            self.set_header("vary", f"{current}, {name}")
+            self.headers.append((b"vary", added))
+        elif added.lower() not in [part.strip() for part in current.lower().split(b",")]:
+            self.headers = [pair for pair in self.headers if pair[0] != b"vary"]
+            self.headers.append((b"vary", current + b", " + added))
 
 
 Next = Callable[[WebRequest], Awaitable[WebResponse]]

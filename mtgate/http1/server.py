@@ -222,6 +222,7 @@ class Connection:
         """True when the connection can be used again: not after a body that only its end could end."""
         body, stall = response.body, self._limits.write_timeout_seconds
         fields = [item for item in response.headers if item[0] not in _FRAMING]
+        length = b""
         bodiless = head.method == b"HEAD" or response.status in (204, 304)
         chunked = False
         if not isinstance(body, bytes):
@@ -230,8 +231,9 @@ class Connection:
             fields += [(b"transfer-encoding", b"chunked")] if chunked else announced
             keep = keep and (chunked or bool(announced) or bodiless)
         elif response.status not in (204, 304):
-            fields.append((b"content-length", b"%d" % len(body)))
-        lines = status_line(response.status) + render_fields(fields) + head.connection_field(keep) + b"\r\n"
+            length = b"content-length: %d\r\n" % len(body)
+        written = status_line(response.status) + render_fields(fields) + length
+        lines = written + head.connection_field(keep) + b"\r\n"
         if isinstance(body, bytes):
             await self.stream.send_all(lines if bodiless else lines + body, stall)
         else:

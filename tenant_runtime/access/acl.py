@@ -184,6 +184,8 @@ def shares_scope(token_scopes: Any, method_scopes: Collection[str] | None) -> bo
     wanted = DEFAULT_SCOPES if method_scopes is None else method_scopes
     if not isinstance(granted, list | tuple) or not isinstance(wanted, list | tuple):
         return False
+    if granted is DEFAULT_SCOPES:
+        return DEFAULT in wanted
     return any(scope in granted for scope in wanted)
 
 

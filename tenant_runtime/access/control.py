@@ -6,7 +6,6 @@ after the arguments are coerced and before the method runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tenant_runtime.access import acl
@@ -173,11 +172,11 @@ def _decide(
     )
 
 
-def model_id_of(instance: Any, path: Mapping[str, Any], body: Any, query: Mapping[str, Any]) -> Any:
+def model_id_of(instance: Any, path: dict[str, Any], body: Any, query: dict[str, Any]) -> Any:
     """The id that ``$owner`` is asked about: the loaded instance's, else ``id`` in path, body or query."""
     if instance is not None and member(instance, "id"):
         return member(instance, "id")
     for part in (path, body, query):
-        if isinstance(part, Mapping) and "id" in part:
+        if isinstance(part, dict) and "id" in part:
             return part["id"]
     return None

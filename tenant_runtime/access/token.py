@@ -82,18 +82,20 @@ def find_id(
     search: the original does so too.
     """
     fields = body if isinstance(body, dict) else {}
-    for name in options.params:
-        value = fields[name] if name in fields else query.get(name)
-        if isinstance(value, str):
-            return value
+    if fields or query:
+        for name in options.params:
+            value = fields[name] if name in fields else query.get(name)
+            if isinstance(value, str):
+                return value
     for name in options.headers:
         text = header(name)
         if text:
             return _credentials(text, options.bearer_base64)
-    for name in options.cookies:
-        value = (signed_cookies or {}).get(name)
-        if isinstance(value, str):
-            return value
+    if signed_cookies:
+        for name in options.cookies:
+            value = signed_cookies.get(name)
+            if isinstance(value, str):
+                return value
     return None
 
 

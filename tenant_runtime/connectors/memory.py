@@ -13,7 +13,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,36 @@ from tenant_runtime.model.types import to_objectid
 CAPABILITIES = Capabilities(inline=True, dynamic_properties=True, nested_queries=True, geo=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a model's rows are kept. ``convert``: what a property is stored as, by its name."""
+
+    collection: str
+    id_name: str
+    id_kind: str
+    has_number: bool  # a single id, of type number
+    order: tuple[Order, ...]  # of rows for which none is asked
+    convert: dict[str, Callable[[Any], Any]]
+
+
+def kept(model: ModelDefinition) -> Kept:
+    """The names and conversions of a model."""
+    id_name = model.id_name or "id"
+    identity = model.properties.get(id_name)
+    return Kept(
+        collection=str(model.store("memory").get("collection") or model.name),
+        id_name=id_name,
+        id_kind=identity.type.kind if identity is not None else "any",
+        has_number=[prop.type.kind for prop in model.id_properties] == ["number"],
+        order=tuple(Order(prop.name) for prop in model.id_properties),
+        convert={
+            name: _AS_STORED[prop.type.kind]
+            for name, prop in model.properties.items()
+            if prop.type.kind in _AS_STORED
+        },
+    )
+
+
 class MemoryConnector:
     """See the module."""
 
@@ -60,12 +90,14 @@ class MemoryConnector:
         # one thread serialises what the file holds; without a file nothing ever blocks
         self.capabilities = replace(CAPABILITIES, inline=False, threads=1) if file else CAPABILITIES
         self._models: dict[str, ModelDefinition] = {}
+        self._kept: dict[str, Kept] = {}
         self._collections: dict[str, dict[str, Row]] = {}
         self._next_ids: dict[str, int | float] = {}
 
     def define(self, model: ModelDefinition) -> None:
         self._models[model.name] = model
-        self._collections.setdefault(self._collection_name(model.name), {})
+        self._kept[model.name] = kept(model)
+        self._collections.setdefault(self._kept[model.name].collection, {})
 
     def connect(self) -> None:
         if self._file is not None:
@@ -79,8 +111,8 @@ class MemoryConnector:
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
         """Store a row; a missing id is the next number. DuplicateKey for one that is taken."""
-        name = self._collection_name(model)
-        id_name = self._models[model].id_name or "id"
+        known = self._kept[model]
+        name, id_name = known.collection, known.id_name
         next_id = self._next_ids.get(name, 1)
         id = row.get(id_name)
         if not truthy(id):
@@ -88,12 +120,12 @@ class MemoryConnector:
         if less_than(next_id, id):
             next_id = to_number(id)
         self._next_ids[name] = next_id + 1
-        id = self._as_id(model, id)
+        id = _as_id(known.id_kind, id)
         collection = self._collections[name]
         key = to_text(id)
         if key in collection:
             raise DuplicateKey(f"Duplicate entry for {model}.{id_name}", status=409)
-        self._insert(name, key, self._stored(model, {**row, id_name: id}))
+        self._insert(name, key, _stored(known, {**row, id_name: id}))
         self._save()
         return id
 
@@ -114,7 +146,7 @@ class MemoryConnector:
         else:
             rows = self._matching(model, EVERYTHING if near else query.where)
             if len(rows) > 1:
-                rows = sort_rows(rows, query.order or self._default_order(model))
+                rows = sort_rows(rows, query.order or self._kept[model].order)
             if near:
                 rows = list(filter(predicate(query.where, Budget().matcher), select_near(rows, near)))
             rows = rows[query.skip : end]
@@ -140,24 +172,25 @@ class MemoryConnector:
         """Change all rows that match."""
         rows = self._matching(model, where)
         if rows:
-            stored = self._stored(model, changes)
+            stored = _stored(self._kept[model], changes)
             for row in rows:
                 row.update(_copy(stored) if len(rows) > 1 else stored)
             self._save()
         return len(rows)
 
     def replace(self, model: str, id: Any, row: Row, tx: Transaction | None = None) -> int:
-        collection = self._collections[self._collection_name(model)]
+        known = self._kept[model]
+        collection = self._collections[known.collection]
         key = to_text(id)
         if key not in collection:
             return 0
-        collection[key] = self._stored(model, {**row, (self._models[model].id_name or "id"): id})
+        collection[key] = _stored(known, {**row, known.id_name: id})
         self._save()
         return 1
 
     def delete(self, model: str, where: Where, tx: Transaction | None = None) -> int:
         """Delete what matches."""
-        collection = self._collections[self._collection_name(model)]
+        collection = self._collections[self._kept[model].collection]
         if where == EVERYTHING:
             count = len(collection)
             collection.clear()
@@ -179,32 +212,17 @@ class MemoryConnector:
             return command(self._collections, *parameters)
         raise QueryRefused("The memory connector has no query language")
 
-    def _collection_name(self, model: str) -> str:
-        return str(self._models[model].store("memory").get("collection") or model)
-
-    def _default_order(self, model: str) -> tuple[Order, ...]:
-        return tuple(Order(prop.name) for prop in self._models[model].id_properties)
-
-    def _as_id(self, model: str, id: Any) -> Any:
-        prop = self._models[model].properties.get(self._models[model].id_name or "id")
-        kind = prop.type.kind if prop is not None else "any"
-        if kind == "string":
-            return to_text(id)
-        if kind == "number":
-            return to_number(id) or id
-        return to_objectid(id) if kind == "objectid" else id
-
     def _is_listed_by_id(self, model: str) -> bool:
         """Whether rows lie in the order of their ids: numbers, even the last of them an array index."""
-        ids = self._models[model].id_properties
-        last = next(reversed(self._collections[self._collection_name(model)]), None)
-        return len(ids) == 1 and ids[0].type.kind == "number" and last is not None and not _key_order(last)[0]
+        known = self._kept[model]
+        last = next(reversed(self._collections[known.collection]), None)
+        return known.has_number and last is not None and not _key_order(last)[0]
 
     def _matching(self, model: str, where: Where) -> list[Row]:
         return list(self._select(model, where))
 
     def _select(self, model: str, where: Where) -> Iterable[Row]:
-        collection = self._collections[self._collection_name(model)]
+        collection = self._collections[self._kept[model].collection]
         if where == EVERYTHING:
             return collection.values()
         if isinstance(where, Compare) and where.op == "eq" and where.path == self._models[model].id_name:
@@ -215,21 +233,6 @@ class MemoryConnector:
             return [row]
         test = predicate(where, Budget().matcher)
         return filter(test, collection.values())
-
-    def _stored(self, model: str, row: Row) -> Row:
-        properties = self._models[model].properties
-        stored: Row = {}
-        for name, value in row.items():
-            kind = type(value)
-            if kind is str or kind is int or kind is bool or value is None:
-                prop = properties.get(name)
-                if prop is None or value is None or _AS_STORED.get(prop.type.kind) is None:
-                    stored[name] = value
-                    continue
-            prop = properties.get(name)
-            convert = _AS_STORED.get(prop.type.kind) if prop is not None else None
-            stored[name] = convert(value) if convert is not None else to_json_value(value)
-        return stored
 
     def _load(self, file: Path) -> None:
         try:
@@ -242,12 +245,12 @@ class MemoryConnector:
             content = orjson.loads(text) if text.strip() else {}
             collections: dict[str, dict[str, Any]] = content.get("models") or {}
             self._next_ids.update(content.get("ids") or {})
-            owners = {self._collection_name(model): model for model in self._models}
+            owners = {known.collection: known for known in self._kept.values()}
             for name, records in collections.items():
                 rows = {key: orjson.loads(text) for key, text in records.items()}
                 owner = owners.get(name)
                 if owner is not None:
-                    rows = {key: self._stored(owner, row) for key, row in rows.items()}
+                    rows = {key: _stored(owner, row) for key, row in rows.items()}
                 self._collections[name] = dict(sorted(rows.items(), key=lambda item: _key_order(item[0])))
         except (ValueError, AttributeError, TypeError) as error:
             raise DataSourceUnavailable(
@@ -288,16 +291,14 @@ class TransientConnector(MemoryConnector):
         self.capabilities = replace(CAPABILITIES, generated_id="string")
 
     def create(self, model: str, row: Row, tx: Transaction | None = None) -> Any:
-        id_name = self._models[model].id_name or "id"
-        return row.get(id_name) or self.generate_id(model)
+        return row.get(self._kept[model].id_name) or self.generate_id(model)
 
     def find(self, model: str, query: Query, tx: Transaction | None = None) -> list[Row]:
         return []
 
     def generate_id(self, model: str) -> Any:
         """For embedded objects: a number of four digits, or 24 hex digits, as the original makes them."""
-        prop = self._models[model].properties.get(self._models[model].id_name or "id")
-        if prop is not None and prop.type.kind == "number":
+        if self._kept[model].id_kind == "number":
             return secrets.randbelow(10000)
         return secrets.token_hex(12)
 
@@ -326,6 +327,31 @@ _AS_STORED: dict[str, Callable[[Any], Any]] = {
     "number": _stored_number,
     "boolean": truthy,
 }
+
+
+#: Types whose values JSON keeps as they are.
+_AS_THEY_ARE = frozenset((str, int, bool))
+
+
+def _stored(known: Kept, row: Row) -> Row:
+    convert = known.convert
+    stored: Row = {}
+    for name, value in row.items():
+        if value is None:
+            stored[name] = None
+        elif name in convert:
+            stored[name] = convert[name](value)
+        else:
+            stored[name] = value if type(value) in _AS_THEY_ARE else to_json_value(value)
+    return stored
+
+
+def _as_id(kind: str, id: Any) -> Any:
+    if kind == "string":
+        return to_text(id)
+    if kind == "number":
+        return to_number(id) or id
+    return to_objectid(id) if kind == "objectid" else id
 
 
 _HOLDS_OTHERS = frozenset((dict, list))

@@ -61,7 +61,7 @@ async def find(model: ModelClass, filter: Filter, options: Options) -> list[Inst
         rows = await source.run("find", model.name, asked, transaction_of(options))
     if notifying and model.hooks.active("loaded"):
         rows = [await loaded(model, row, options, state, False) for row in rows]
-    instances = [model.load(row, asked.fields) for row in rows]
+    instances = model.load_all(rows, asked.fields)
     if truthy(query.get("include")) and instances:
         await include_related(model, instances, query["include"], options)
     return instances

@@ -78,7 +78,7 @@ class PerParent:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """What to read. ``fields`` are the declared or dynamic names wanted, None for all."""
 

@@ -35,7 +35,7 @@ LIKE_OPERATORS = frozenset(("like", "nlike", "ilike", "nilike"))
 PATTERN_OPERATORS = LIKE_OPERATORS | {"regexp"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WhereContext:
     """What typing a where needs to know: the model, nested models by name, and the switches.
 
@@ -180,8 +180,9 @@ def _operation(
 def _typed(value: Any, type: PropertyType, context: WhereContext) -> Any:
     """The value, or each item of an array, as the property's type."""
     convert = _CONVERT.get((type.item or type).kind)
-    with contextlib.suppress(ValueError):
-        value = coerce_array(value)
+    if isinstance(value, dict):
+        with contextlib.suppress(ValueError):
+            value = coerce_array(value)
     if isinstance(value, list):
         return [item if item is None or convert is None else convert(item) for item in value]
     if isinstance(value, dict) and context.extended_operators:

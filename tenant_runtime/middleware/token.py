@@ -48,12 +48,14 @@ class TokenLayer:
         return self._model
 
     def find_id(self, request: WebRequest) -> str | None:
-        cookie = request.header("cookie")
-        secret = request.state.get("cookie_secret") or self.app.get("cookieSecret")
         return access_token.find_id(
             self.options,
             header=lambda name: request.header(name.lower()),
             query=request.query,
             body=None if request.body_value is UNPARSED else request.body_value,
-            signed_cookies=signed_cookies(request.cookies, secret) if cookie and secret else None,
+            signed_cookies=self._signed_cookies(request) if request.header("cookie") else None,
         )
+
+    def _signed_cookies(self, request: WebRequest) -> Mapping[str, Any] | None:
+        secret = request.state.get("cookie_secret") or self.app.get("cookieSecret")
+        return signed_cookies(request.cookies, secret) if secret else None

@@ -89,16 +89,13 @@ def fill(
     defaults: bool = True,
     fields: Iterable[str] | None = None,
 ) -> None:
-    """Give an instance its data anew."""
+    """Give an instance its data; so far it has none."""
     model = instance._model
     source = data.to_object(False) if isinstance(data, Instance) else own_properties(data)
     if model.enforced:
         source = {**source, **model.enforced}
     wanted = None if fields is None else set(fields)
-    values: dict[str, Any] = {}
-    instance._data = values
-    instance._related = {}
-    instance._unknown = None
+    values = instance._data
     codecs = model.codecs
     for name, value in source.items():
         if wanted is not None and name not in wanted:
@@ -127,22 +124,34 @@ def fill(
     _apply_defaults(instance, wanted, defaults)
 
 
-def load(model: ModelClass, row: dict[str, Any], fields: tuple[str, ...] | None = None) -> Instance:
-    """An instance of a store's row, which it takes over. The short path: usually nothing is converted."""
-    if fields is not None or model.enforced or not (row.keys() <= model.codecs.keys()):
-        return construct(
-            model, row, setters=False, defaults=model.defaults_on_reads, persisted=True, fields=fields
-        )
-    instance = Instance(model, row, True)
-    for name, convert in model.loaders:
-        value = row.get(name)
-        if value is not None:
-            row[name] = convert(value)
-    if model.defaults_on_reads and model.default_makers:
-        _apply_defaults(instance, None, True)
-    elif model.undefined_is_null or model.stripped_defaults:
-        _apply_defaults(instance, None, False)
-    return instance
+def load(
+    model: ModelClass, rows: list[dict[str, Any]], fields: tuple[str, ...] | None = None
+) -> list[Instance]:
+    """Instances of a store's rows, which they take over. The short path: usually nothing is converted."""
+    known, loaders = model.codecs.keys(), model.loaders
+    whole = fields is None and not model.enforced
+    defaults = model.defaults_on_reads and bool(model.default_makers)
+    completes = defaults or model.undefined_is_null or bool(model.stripped_defaults)
+    instances = []
+    for row in rows:
+        if not (whole and row.keys() <= known):
+            instances.append(_load_slowly(model, row, fields))
+            continue
+        for name, convert in loaders:
+            value = row.get(name)
+            if value is not None:
+                row[name] = convert(value)
+        instance = Instance(model, row, True)
+        if completes:
+            _apply_defaults(instance, None, defaults)
+        instances.append(instance)
+    return instances
+
+
+def _load_slowly(model: ModelClass, row: dict[str, Any], fields: tuple[str, ...] | None) -> Instance:
+    return construct(
+        model, row, setters=False, defaults=model.defaults_on_reads, persisted=True, fields=fields
+    )
 
 
 def _take_related(instance: Instance, name: str, value: Any) -> None:

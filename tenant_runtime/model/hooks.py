@@ -82,29 +82,41 @@ class Hooks:
 
     def __init__(self, base: Hooks | None = None) -> None:
         self._base = base
+        self._derived: list[Hooks] = []
         self._observers: dict[str, list[Observer]] = {}
+        self._active: dict[str, bool] = {}  # what ``active`` found, until somebody comes or goes
+        if base is not None:
+            base._derived.append(self)
 
     def observe(self, operation: str, observer: Observer, *, blocking: bool = False) -> None:
         """``blocking``: a synchronous observer that waits (files, HTTP) runs in a thread of trio's."""
         if blocking:
             observer = functools.partial(_in_thread, observer)
         self._observers.setdefault(operation, []).append(observer)
+        self._forget()
 
     def remove_observer(self, operation: str, observer: Observer) -> None:
         if observer in self._observers.get(operation, ()):
             self._observers[operation].remove(observer)
+            self._forget()
 
     def clear_observers(self, operation: str) -> None:
         self._observers.pop(operation, None)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._active.clear()
+        for derived in self._derived:
+            derived._forget()
 
     def active(self, operation: str) -> bool:
         """Whether anybody observes it: ``dao`` makes no context otherwise."""
-        hooks: Hooks | None = self
-        while hooks is not None:
-            if hooks._observers.get(operation):
-                return True
-            hooks = hooks._base
-        return False
+        found = self._active.get(operation)
+        if found is None:
+            found = bool(self._observers.get(operation))
+            found = found or (self._base is not None and self._base.active(operation))
+            self._active[operation] = found
+        return found
 
     async def notify(self, operation: str, context: HookContext) -> HookContext:
         """Call the observers; the first error ends the operation."""

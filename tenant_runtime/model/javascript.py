@@ -182,7 +182,7 @@ def json_text(value: Any) -> str:
 
 def truthy(value: Any) -> bool:
     """JavaScript's truth: empty arrays and objects are true; "", 0, NaN, null, undefined are false."""
-    if isinstance(value, list | dict | tuple | bytes):
+    if isinstance(value, (list, dict, tuple, bytes)):
         return True
     if isinstance(value, float):
         return value != 0 and value == value
@@ -213,13 +213,13 @@ def loosely_equal(left: Any, right: Any) -> bool:
         left, right = _primitive(left), _primitive(right)
     if isinstance(left, str) and isinstance(right, str):
         return left == right
-    if isinstance(left, str | int | float) and isinstance(right, str | int | float):
+    if isinstance(left, (str, int, float)) and isinstance(right, (str, int, float)):
         return to_number(left) == to_number(right)
     return left is right
 
 
 def _primitive(value: Any) -> Any:
-    return to_text(value) if isinstance(value, dict | list | datetime) else value
+    return to_text(value) if isinstance(value, (dict, list, datetime)) else value
 
 
 def less_than(left: Any, right: Any) -> bool:

@@ -92,6 +92,8 @@ class ModelClass(Prepared, Validatable):
         self.definition.properties[prop.name] = prop
         self.prepare()
         self.validate_property(prop)
+        if self.data_source is not None:
+            self.data_source.define(self.definition)
 
     def extends(self, name: str) -> bool:
         """Whether it is that model or descends from it."""
@@ -137,11 +139,16 @@ class ModelClass(Prepared, Validatable):
 
     def load(self, row: dict[str, Any], fields: tuple[str, ...] | None = None) -> Instance:
         """An instance of a row of the store."""
-        return construct.load(self, row, fields)
+        return construct.load(self, [row], fields)[0]
+
+    def load_all(self, rows: list[dict[str, Any]], fields: tuple[str, ...] | None = None) -> list[Instance]:
+        """Instances of rows of the store."""
+        return construct.load(self, rows, fields)
 
     def refill(self, instance: Instance, data: dict[str, Any]) -> None:
         """Give an instance what the store answered: no conversion by setters, no defaults."""
-        construct.fill(instance, data, setters=False, defaults=False)
+        made = construct.construct(self, data, setters=False, defaults=False, persisted=instance._persisted)
+        instance._data, instance._related, instance._unknown = made._data, made._related, made._unknown
         instance._persisted = True
 
     def __getattr__(self, name: str) -> Any:

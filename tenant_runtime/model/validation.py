@@ -239,6 +239,8 @@ def _applies(validator: Validator, instance: Instance) -> bool:
 
     Where the instance has neither, ``if`` lets the validator run and ``unless`` skips it, as in LoopBack.
     """
+    if not validator.options:
+        return True
     for word in ("if", "unless"):
         condition = validator.options.get(word)
         if condition is None:

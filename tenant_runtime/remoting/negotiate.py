@@ -102,11 +102,13 @@ def accepted_type(accept: str | None, supported: tuple[str, ...]) -> str | None:
     return chosen
 
 
+@lru_cache(maxsize=256)
 def media_type(content_type: str | None) -> str:
     """The type of a ``Content-Type`` field, lower-case, without parameters."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
+@lru_cache(maxsize=256)
 def charset(content_type: str | None) -> str:
     """The charset parameter, lower-case, or an empty text."""
     for parameter in (content_type or "").split(";")[1:]:

@@ -130,7 +130,7 @@ def text(value: Any) -> str:
         return value
     if isinstance(value, dict | list):
         return to_json(value)
-    if isinstance(value, bool | int | float | bytes | datetime):
+    if isinstance(value, (bool, int, float, bytes, datetime)):
         return to_text(value)
     return str(value)
 
@@ -197,7 +197,7 @@ def _aware(value: Any, zone: tzinfo | None) -> Any:
     if isinstance(value, date):
         return _aware(datetime(value.year, value.month, value.day), zone)
     try:
-        if isinstance(value, int | float | Decimal):
+        if isinstance(value, (int, float, Decimal)):
             return EPOCH + timedelta(milliseconds=float(value))
         return _aware(datetime.fromisoformat(str(value)), zone)
     except (ValueError, OverflowError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tenant_runtime.connectors.datasource import create_data_source
 from tenant_runtime.errors import LoopbackError
+from tenant_runtime.model.definition import Property, PropertyType
 from tenant_runtime.model.registry import Registry
 from tests.tenant_runtime.registries import registry_of
 
@@ -84,3 +86,12 @@ async def test_a_pattern_without_end_is_refused_in_time() -> None:
     with pytest.raises(LoopbackError) as caught:
         await model.find({"where": {"text": {"regexp": "^(a|aa)+$"}}})
     assert (caught.value.status, caught.value.code) == (400, "REGEXP_TOO_SLOW")
+
+
+async def test_a_property_that_is_defined_later_is_stored_as_what_it_is() -> None:
+    model = registry_of(NOTE).Note
+    await model.create({"text": "a"})
+    model.define_property(Property("seen", PropertyType("date")))
+    await model.create({"seen": "2020-01-01"})
+    found = await model.find_by_id(2)
+    assert found is not None and found.seen == datetime(2020, 1, 1, tzinfo=UTC)
