@@ -127,6 +127,7 @@ async def _run(daemon: Daemon, left: Handover | None, signals: Signals) -> None:
         watchdog = watchdog_seconds(os.environ, os.getpid())
         if watchdog is not None:
             nursery.start_soon(feed_watchdog, watchdog)
+        await feed.prepare()
         adopt = settings.supervisor.orphans == "adopt"
         tenants = left.tenants if left else orphans.take(services.launcher.records, adopt=adopt)
         await supervisor.take_up_all(tenants)

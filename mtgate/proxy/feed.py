@@ -10,6 +10,7 @@ here, so that connections wait and none is refused.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -114,6 +115,7 @@ class ProxyFeed:
         self._processes: set[_Process] = set()
         self._changed = trio.Event()
         self._inherited: list[tuple[int, int]] = []
+        self._prepared: list[tuple[trio.Process, socket.socket]] = []
         self._replaced = trio.Event()
 
     # -- routes
@@ -174,6 +176,13 @@ class ProxyFeed:
 
     # -- processes
 
+    async def prepare(self) -> None:
+        """Starts the processes that ``run`` will use: they get ready for their first message, the routes,
+        while the caller finds these out."""
+        with contextlib.suppress(OSError):  # it tries again, and tells
+            while len(self._prepared) < self._count:
+                self._prepared.append(await self._spawn())
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; ready when every process is. Then they drain: their feed ends."""
         async with trio.open_nursery() as nursery:
@@ -225,26 +234,12 @@ class ProxyFeed:
 
     async def _run_process(self) -> tuple[str, bool]:
         """One process, from spawn to exit; how it ended, and whether it was ever ready."""
-        ours, theirs = socket.socketpair()
-        fds = [listener.sock.fileno() for listener in self._listeners]
-        command = [sys.executable, "-m", "mtgate.proxy.worker", "--feed", str(theirs.fileno())]
-        try:
-            child = await trio.lowlevel.open_process(
-                command,
-                pass_fds=[*fds, theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        child, ours = self._prepared.pop() if self._prepared else await self._spawn()
         send, receive = trio.open_memory_channel[bytes](float("inf"))
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
         process = _Process(child.pid, stream, send)
         self._processes.add(process)
-        process.outbox.send_nowait(self._snapshot(fds))
+        process.outbox.send_nowait(self._snapshot(self._descriptors()))
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, stream, receive)
@@ -256,6 +251,27 @@ class ProxyFeed:
             self._notify()
             await self._end(child, stream)
         return f"pid {child.pid}, status {child.returncode}", process.ready
+
+    async def _spawn(self) -> tuple[trio.Process, socket.socket]:
+        """A process that waits for its first message, and our end of its feed."""
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "mtgate.proxy.worker", "--feed", str(theirs.fileno())]
+        try:
+            child = await trio.lowlevel.open_process(
+                command,
+                pass_fds=[*self._descriptors(), theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return child, ours
+
+    def _descriptors(self) -> list[int]:
+        return [listener.sock.fileno() for listener in self._listeners]
 
     @staticmethod
     async def _end(child: trio.Process, stream: trio.SocketStream) -> None:

@@ -49,8 +49,9 @@ async def gate(folder: Path, processes: int = 2) -> AsyncIterator[Gate]:
     heard: list[str] = []
     callbacks = Callbacks(wake=heard.append)
     feed = ProxyFeed([PublicListener(public)], {}, callbacks, processes=processes)
-    feed.set(Route("foo", path, 1))
     with trio.fail_after(80), public, worker:
+        await feed.prepare()
+        feed.set(Route("foo", path, 1))  # the processes wait for it
         async with trio.open_nursery() as nursery:
             await nursery.start(Server(hello).serve, worker)
             await nursery.start(feed.run)
