@@ -51,7 +51,9 @@ def parse(text: str, depth: int, list_limit: int) -> dict[str, Any]:
                 return parse_odd(text, len(pairs), depth, list_limit)
             continue
         path = match[2][1:-1].split("][") if match[2] else []
-        if len(path) > depth or not root.add([match[1], *path], value):
+        if len(path) > depth:  # what is deeper is one name, with its brackets
+            path[depth:] = ["[" + "][".join(path[depth:]) + "]"]
+        if not root.add([match[1], *path], value):
             return parse_odd(text, len(pairs), depth, list_limit)
     return {name: finished(item, list_limit) for name, item in root.items.items()}
 

@@ -15,7 +15,8 @@ import orjson
 from tenant_runtime.dao.operation import sanitized_where, tree
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.parse import Filter
-from tenant_runtime.model.javascript import UNDEFINED, to_text, truthy
+from tenant_runtime.filter.where import bad_where
+from tenant_runtime.model.javascript import UNDEFINED, json_text, to_text, truthy
 
 if TYPE_CHECKING:
     from tenant_runtime.model.instance import Instance
@@ -111,7 +112,7 @@ class _Fetch:
     def _prepared_filter(self) -> Filter:
         """The scope's filter, with the keys that are needed to link added to its fields."""
         filter = dict(self.entry.scope or {})
-        filter["where"] = dict(filter.get("where") or {})
+        filter["where"] = self._where(filter.get("where"))
         fields = filter.get("fields")
         if isinstance(fields, str):
             fields = [fields]
@@ -130,6 +131,18 @@ class _Fetch:
             filter["fields"] = self._with_fields(fields, [relation.key_to])
         return filter
 
+    def _where(self, given: Any) -> Filter:
+        if not truthy(given):
+            return {}
+        if isinstance(given, list):
+            raise bad_where(f"The where clause {json_text(given)} is not an object")
+        if not isinstance(given, dict):
+            status = 400 if self.relation.model_from.registry.strict else 500
+            raise LoopbackError(
+                f"Cannot create property on {to_text(given)}", status=status, name="TypeError"
+            )
+        return dict(given)
+
     @staticmethod
     def _with_fields(fields: Any, names: Iterable[str]) -> Any:
         if isinstance(fields, list):
@@ -142,8 +155,10 @@ class _Fetch:
         """All related objects of those keys; limits count for each key."""
         keys = list({to_text(value): value for value in keys}.values())
         options = {**self.options, "prohibitProtectedPropertiesInQuery": True}
+        if filter["where"]:  # for its complaints, which come before those about order and window
+            asked = {**filter["where"], key: {"inq": keys}}
+            tree(target, sanitized_where(target, asked, options), options)
         if not keys:
-            tree(target, sanitized_where(target, filter["where"], options), options)  # for its complaints
             return []
         paged = any(truthy(filter.get(name)) for name in ("limit", "skip", "offset"))
         at_once = paged and target.source().capabilities.per_parent_limit

@@ -19,7 +19,7 @@ from tenant_runtime.filter.fields import fields_to_list
 from tenant_runtime.filter.patterns import escape_broken
 from tenant_runtime.filter.query import EVERYTHING, Order, PerParent, Query
 from tenant_runtime.filter.where import PATTERN_OPERATORS, WhereContext, build_where
-from tenant_runtime.model.javascript import UNDEFINED, json_text, to_number, truthy
+from tenant_runtime.model.javascript import UNDEFINED, json_text, own_properties, to_number, truthy
 
 Filter = dict[str, Any]
 
@@ -147,9 +147,10 @@ def check_depth(value: Any, max_depth: int, level: int = 0) -> None:
 
 
 def merge_where(base: Any, update: Any) -> Any:
+    """Both must hold; a base without properties (a number, too) is none."""
     if not update:
         return base
-    return {"and": [base, update]} if base else update
+    return {"and": [base, update]} if own_properties(base) else update
 
 
 def merge_query(base: Filter, update: Filter | None, spec: Filter | None = None) -> Filter:

@@ -60,7 +60,7 @@ class Compression:
             return response
         response.vary("Accept-Encoding")
         whole = response.body if isinstance(response.body, bytes) else None
-        if whole is not None and len(whole) < self.threshold:
+        if response.status == 204 or (whole is not None and len(whole) < self.threshold):
             return response
         coding = wanted_coding(request.header("accept-encoding"))
         if coding is None or request.method == "HEAD":
@@ -83,7 +83,7 @@ def compressible(response: WebResponse) -> bool:
             kind = value
         elif name == b"content-encoding" or (name == b"cache-control" and b"no-transform" in value.lower()):
             return False
-    return kind is not None and response.status not in (204, 304) and COMPRESSIBLE.match(kind) is not None
+    return kind is not None and response.status != 304 and COMPRESSIBLE.match(kind) is not None
 
 
 async def compressed(body: AsyncIterable[bytes], compressor: Compressor) -> AsyncIterator[bytes]:

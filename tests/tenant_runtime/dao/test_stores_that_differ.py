@@ -51,6 +51,35 @@ async def test_a_bad_scope_is_refused_though_nothing_is_related(tmp_path: Path) 
         await owners.find({"include": {"relation": "notes", "scope": scope}})
 
 
+@pytest.mark.parametrize(
+    ("scope", "complaint", "status"),
+    [
+        ({"where": {"title": {"inq": "x"}}, "limit": "x"}, "invalid clause", 400),
+        ({"where": {"nor": {}}, "order": "title BAD"}, "nor operator", 400),
+        ({"where": [], "limit": "x"}, r"where clause \[\] is not an object", 400),
+        ({"where": 5}, "Cannot create property", 500),
+        ({"where": {}, "order": "title BAD", "limit": "x"}, "limit", 400),
+    ],
+)
+async def test_a_bad_where_of_a_scope_is_complained_of_first(
+    scope: dict[str, Any], complaint: str, status: int
+) -> None:
+    owner = {**NOTE, "name": "Owner", "relations": {"notes": {"type": "hasMany", "model": "Note"}}}
+    owners = registry_of(NOTE, owner).models["Owner"]
+    await owners.create({"title": "a"})
+    with pytest.raises(LoopbackError, match=complaint) as caught:
+        await owners.find({"include": {"relation": "notes", "scope": scope}})
+    assert caught.value.status == status
+
+
+async def test_a_number_for_a_where_is_none_where_objects_are_related() -> None:
+    owner = {**NOTE, "name": "Owner", "relations": {"notes": {"type": "hasMany", "model": "Note"}}}
+    owners = registry_of(NOTE, owner).models["Owner"]
+    notes = (await owners.create({"title": "a"})).relation("notes")
+    await notes.create({"title": "b"})
+    assert [note["title"] for note in await notes.get({"where": 5})] == ["b"]
+
+
 ARTICLE = {
     "name": "Article",
     "relations": {"labels": {"type": "hasAndBelongsToMany", "model": "Label"}},

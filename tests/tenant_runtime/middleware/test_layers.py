@@ -116,6 +116,14 @@ async def test_large_json_is_compressed_and_small_is_not() -> None:
     assert small.header("vary") == "Accept-Encoding"
 
 
+async def test_an_answer_without_a_body_names_the_coding_and_has_none() -> None:
+    response = await Compression({"threshold": 0})(
+        request(accept_encoding="gzip"), answering(b"", JSON, status=204)
+    )
+    assert (response.header("vary"), response.header("content-encoding")) == ("Accept-Encoding", None)
+    assert response.body == b""
+
+
 async def test_streams_are_compressed_piece_by_piece_but_events_never() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
