@@ -1,8 +1,8 @@
 """Queries as SQL: a typed where tree and a window become a statement and its parameters.
 
-In charge of: what the original's ``buildWhere``, ``buildSelect`` and their overrides ask of the database,
-conditions that it drops included. Statements are SQLAlchemy Core, compiled once for each *shape* (the query
-without its values) and then kept as text. Must not know: connections, models' behaviour.
+In charge of: what the original's ``buildSelect``, ``buildInsert`` and their like ask of the database.
+Statements are SQLAlchemy Core, compiled once for each *shape* (the query without its values, ``where``) and
+then kept as text. Must not know: connections, models' behaviour.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from tenant_runtime.connectors.base import QueryRefused, Row
+from tenant_runtime.connectors.base import Row
 from tenant_runtime.connectors.sql.tables import DIALECTS, Mapping
 from tenant_runtime.connectors.sql.values import Convert
-from tenant_runtime.filter.query import Compare, Order, Query, Where
-from tenant_runtime.model.javascript import UNDEFINED
-
-Condition = ColumnElement[bool]
-
-#: A normalised where tree without its values: what of it reaches the database. ``("cmp", path, op, n)`` for
-#: n parameters, or ``("and"|"or", children)``.
-Shape = tuple[Any, ...]
+from tenant_runtime.connectors.sql.where import (
+    Shape,
+    bind,
+    column_of,
+    filtered,
+    is_json_path,
+    normalise,
+    parameters_of,
+)
+from tenant_runtime.filter.query import Order, Query, Where
 
 #: Statements kept for each connector; shapes are few, but a client can make up any number of them.
 CACHE_SIZE = 1000
@@ -109,7 +110,7 @@ class Compiler:
 
         def build() -> Statement:
             found = sa.select(sa.func.count()).select_from(mapping.table)
-            return self._statement(_filtered(found, mapping, shape))
+            return self._statement(filtered(found, mapping, shape))
 
         statement = self._cached((mapping.model.name, "count", shape), build)
         return statement, statement.parameters(values)
@@ -119,7 +120,7 @@ class Compiler:
         shape = normalise(where, mapping, values)
 
         def build() -> Statement:
-            return self._statement(_filtered(sa.delete(mapping.table), mapping, shape))
+            return self._statement(filtered(sa.delete(mapping.table), mapping, shape))
 
         statement = self._cached((mapping.model.name, "delete", shape), build)
         return statement, statement.parameters(values)
@@ -135,8 +136,8 @@ class Compiler:
         shape = normalise(where, mapping, values)
 
         def build() -> Statement:
-            setters = {mapping.columns[n]: _bind(i) for i, n in enumerate(names)}
-            found = _filtered(sa.update(mapping.table), mapping, shape, first=len(names))
+            setters = {mapping.columns[n]: bind(i) for i, n in enumerate(names)}
+            found = filtered(sa.update(mapping.table), mapping, shape, first=len(names))
             return self._statement(found.values(setters))
 
         statement = self._cached((mapping.model.name, "update", names, shape), build)
@@ -158,7 +159,7 @@ class Compiler:
             found = sa.insert(mapping.table)
             if self._dialect == "postgresql" and mapping.ids:
                 found = found.returning(*(mapping.columns[n] for n in mapping.ids))
-            setters = {mapping.columns[n].name: _bind(i) for i, n in enumerate(names)}
+            setters = {mapping.columns[n].name: bind(i) for i, n in enumerate(names)}
             return self._statement(found.values(setters), mapping, mapping.ids)
 
         statement = self._cached((mapping.model.name, "insert", names), build)
@@ -176,7 +177,7 @@ class Compiler:
         wanted = [n for n in query.fields or mapping.columns if n in mapping.columns]
         columns: list[Any] = [mapping.columns[n] for n in wanted] or [sa.literal_column("1")]
         order = _order(mapping, query.order, self._default_order)
-        count = _parameters(shape)
+        count = parameters_of(shape)
         limit: Any = sa.bindparam(f"p{count}", type_=sa.Integer) if query.limit else None
         position = count + (limit is not None)
         skip: Any = sa.bindparam(f"p{position}", type_=sa.Integer) if query.skip > 0 else None
@@ -184,7 +185,7 @@ class Compiler:
             key = mapping.columns[query.per_parent.key]
             found = _per_parent(mapping, columns, shape, order, key, limit, skip)
         else:
-            found = _filtered(sa.select(*columns).select_from(mapping.table), mapping, shape).order_by(*order)
+            found = filtered(sa.select(*columns).select_from(mapping.table), mapping, shape).order_by(*order)
             if self._dialect == "sqlite3" and (limit is not None or skip is not None):
                 # It knows no OFFSET without a LIMIT, and SQLAlchemy gives it no LIMIT without an OFFSET.
                 limit = sa.literal_column("-1") if limit is None else limit
@@ -206,147 +207,13 @@ class Compiler:
         return Statement(str(compiled), order, columns)
 
 
-# ---- where --------------------------------------------------------------------------------------------
-
-
-def normalise(where: Where, mapping: Mapping, values: list[Any]) -> Shape | None:
-    """The part of a where tree that the database is asked, its encoded values appended to ``values``.
-
-    As the original: conditions on properties that the model does not declare are dropped, ``nor`` too, and
-    a group of which nothing is left; None is "all rows".
-    """
-    if isinstance(where, Compare):
-        return _comparison(where, mapping, values)
-    if where.kind == "nor":
-        return None
-    children = [shape for child in where.children if (shape := normalise(child, mapping, values))]
-    if not children:
-        return None
-    return children[0] if len(children) == 1 else (where.kind, tuple(children))
-
-
-def _comparison(where: Compare, mapping: Mapping, values: list[Any]) -> Shape | None:
-    path, op, value = where.path, where.op, where.value
-    encode = _encoder(mapping, path)
-    if encode is None:
-        return None
-    if value is UNDEFINED:
-        value = None
-    if value is None and op in ("eq", "neq"):
-        return ("cmp", path, "null" if op == "eq" else "notnull", 0)
-    if op in ("inq", "nin"):
-        items = _spread(value) if where.prop is not None and where.prop.type.kind == "number" else list(value)
-        if not items:
-            return ("cmp", path, "never", 0) if op == "inq" else None
-        items += items[-1:] * (_bucket(len(items)) - len(items))
-        values.extend(encode(item) for item in items)
-        return ("cmp", path, op, len(items))
-    if op == "between":
-        values.extend(encode(item) for item in value or (None, None))
-        return ("cmp", path, op, 2)
-    if op == "regexp":
-        values.append(_pattern(mapping.dialect, value, where.options))
-        return ("cmp", path, op, 1)
-    if op not in _OPERATORS[mapping.dialect]:
-        raise QueryRefused(f"The operator {op!r} is not supported by {mapping.dialect} ({path})")
-    values.append(encode(value))
-    return ("cmp", path, op, 1)
-
-
-def _spread(values: Sequence[Any]) -> list[Any]:
-    """A list among a number's values is written out by the original's driver: its items count."""
-    return [item for value in values for item in (value if isinstance(value, list) and value else [value])]
-
-
-def _encoder(mapping: Mapping, path: str) -> Convert | None:
-    """How a where value of that path is encoded; None when the database is not asked about it."""
-    found = mapping.codecs.get(path)
-    if found is not None:
-        encode, null = found.query, found.null
-        return lambda value: null if value is None or value is UNDEFINED else encode(value)
-    return _as_text if _json_path(mapping, path) else None
-
-
-def _as_text(value: Any) -> Any:
-    if value is None or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _json_path(mapping: Mapping, path: str) -> bool:
-    """Whether a dotted path leads into a JSON column, which PostgreSQL alone can ask about."""
-    head, dot, _ = path.partition(".")
-    if not dot or mapping.dialect != "postgresql" or head not in mapping.columns:
-        return False
-    return str(mapping.columns[head].type).upper() in ("JSON", "JSONB")
-
-
-def _bucket(count: int) -> int:
-    """The next power of two: lists are padded to it, so that their lengths make few statements."""
-    return 1 << (count - 1).bit_length()
-
-
-def _pattern(dialect: str, value: Any, options: str | None) -> str:
-    """A pattern for the database. Without ``options`` it is as a client writes it, perhaps /source/flags.
-
-    The case flag goes into the pattern: MySQL's connector asks REGEXP_LIKE with "c" or "i", which MariaDB
-    lacks, while all of the databases know inline flags. The other flags are ignored, as in the original.
-    """
-    source, flags = str(value), options or ""
-    if options is None and source.startswith("/") and "/" in source[1:]:
-        source, _, flags = source[1:].rpartition("/")
-    if "i" in flags:
-        return "(?i)" + source
-    return "(?-i)" + source if dialect == "mysql" else source
-
-
-def _parameters(shape: Shape | None) -> int:
-    if shape is None:
-        return 0
-    if shape[0] == "cmp":
-        return int(shape[3])
-    return sum(_parameters(child) for child in shape[1])
-
-
-def _bind(index: int) -> sa.BindParameter[Any]:
-    return sa.bindparam(f"p{index}", type_=sa.types.NullType())
-
-
-def _filtered(found: Any, mapping: Mapping, shape: Shape | None, first: int = 0) -> Any:
-    if shape is None:
-        return found
-    return found.where(condition(shape, mapping, iter(range(first, first + _parameters(shape)))))
-
-
-def condition(shape: Shape, mapping: Mapping, places: Any) -> Condition:
-    """The clause of a shape; ``places`` counts the parameters up."""
-    if shape[0] != "cmp":
-        parts = [condition(child, mapping, places) for child in shape[1]]
-        return sa.and_(*parts) if shape[0] == "and" else sa.or_(*parts)
-    _, path, op, count = shape
-    return _OPERATORS[mapping.dialect][op](
-        _column(mapping, path), [_bind(next(places)) for _ in range(count)]
-    )
-
-
-def _column(mapping: Mapping, path: str) -> Any:
-    if path in mapping.columns:
-        return mapping.columns[path]
-    head, *steps = path.split(".")
-    found: Any = mapping.columns[head]
-    for index, step in enumerate(steps):
-        arrow = "->>" if index == len(steps) - 1 else "->"
-        found = found.op(arrow)(sa.literal_column("'" + step.replace("'", "''") + "'"))
-    return found
-
-
 def _order(mapping: Mapping, order: Sequence[Order], by_id: bool) -> list[Any]:
     """The order wanted, or by id; a name that the model does not declare is the database's to refuse."""
     wanted = order or (tuple(Order(name) for name in mapping.ids) if by_id else ())
     found = []
     for item in wanted:
-        known = item.path in mapping.columns or _json_path(mapping, item.path)
-        column = _column(mapping, item.path) if known else sa.column(item.path)
+        known = item.path in mapping.columns or is_json_path(mapping, item.path)
+        column = column_of(mapping, item.path) if known else sa.column(item.path)
         found.append(column.desc() if item.descending else column)
     return found
 
@@ -362,7 +229,7 @@ def _per_parent(
 ) -> Any:
     """A window of rows for each value of ``key``, in one statement."""
     rank = sa.func.row_number().over(partition_by=key, order_by=order).label("row_rank")
-    inner = _filtered(sa.select(*columns, key.label("row_parent"), rank), mapping, shape).subquery("ranked")
+    inner = filtered(sa.select(*columns, key.label("row_parent"), rank), mapping, shape).subquery("ranked")
     names = [inner.c[index] for index in range(len(columns))]
     rank_column = inner.c.row_rank
     low = skip if skip is not None else sa.literal_column("0")
@@ -370,54 +237,6 @@ def _per_parent(
     if limit is not None:
         found = found.where(rank_column <= low + limit)
     return found.order_by(inner.c.row_parent, rank_column)
-
-
-# ---- operators ----------------------------------------------------------------------------------------
-
-Operator = Callable[[Any, list[Any]], Condition]
-
-_COMMON: dict[str, Operator] = {
-    "eq": lambda column, p: column == p[0],
-    "neq": lambda column, p: column != p[0],
-    "gt": lambda column, p: column > p[0],
-    "gte": lambda column, p: column >= p[0],
-    "lt": lambda column, p: column < p[0],
-    "lte": lambda column, p: column <= p[0],
-    "between": lambda column, p: column.between(p[0], p[1]),
-    "inq": lambda column, p: column.in_(p),
-    "nin": lambda column, p: column.not_in(p),
-    "null": lambda column, p: column.is_(None),
-    "notnull": lambda column, p: column.is_not(None),
-    "never": lambda column, p: sa.false(),
-    "like": lambda column, p: column.like(p[0]),
-    "nlike": lambda column, p: column.not_like(p[0]),
-}
-
-
-def _infix(operator: str) -> Operator:
-    def build(column: Any, p: list[Any]) -> Condition:
-        found: Condition = column.op(operator, is_comparison=True)(p[0])
-        return found
-
-    return build
-
-
-def _on_text(operator: Operator) -> Operator:
-    return lambda column, p: operator(sa.cast(column, sa.Text), p)
-
-
-_OPERATORS: dict[str, dict[str, Operator]] = {
-    "mysql": _COMMON | {"regexp": _infix("REGEXP")},
-    "postgresql": _COMMON
-    | {
-        "regexp": _on_text(_infix("~")),
-        "like": _on_text(_infix("LIKE")),
-        "nlike": _on_text(_infix("NOT LIKE")),
-        "ilike": _on_text(_infix("ILIKE")),
-        "nilike": _on_text(_infix("NOT ILIKE")),
-    },
-    "sqlite3": _COMMON | {"regexp": _infix("REGEXP")},
-}
 
 
 def _stored(mapping: Mapping, name: str, value: Any) -> Any:
