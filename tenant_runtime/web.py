@@ -193,7 +193,11 @@ class WebResponse(Response):
     def vary(self, name: str) -> None:
         """Add a name to ``Vary`` unless it is there already."""
         added = name.encode("latin-1")
-        current = next((value for field, value in self.headers if field == b"vary"), None)
+        current = None
+        for field, value in self.headers:
+            if field == b"vary":
+                current = value
+                break
         if current is None:
             self.headers.append((b"vary", added))
         elif added.lower() not in [part.strip() for part in current.lower().split(b",")]:

@@ -44,7 +44,7 @@ class Entry:
     owner_filter: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AccessRequest:
     """What is asked: may this method of ``model`` be used for ``access_type``?
 

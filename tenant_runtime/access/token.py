@@ -34,7 +34,7 @@ class TokenOptions:
     """The ``params`` of ``loopback#token``. ``model`` is the token model's name, None for the app's own."""
 
     params: tuple[str, ...] = ("access_token",)
-    headers: tuple[str, ...] = ("X-Access-Token", "authorization")
+    headers: tuple[str, ...] = ("x-access-token", "authorization")  # in lower case
     cookies: tuple[str, ...] = ("access_token", "authorization")
     bearer_base64: bool = True
     current_user_literal: str | None = None
@@ -57,7 +57,7 @@ class TokenOptions:
         model = params.get("model")
         return cls(
             params=keys("params", default.params),
-            headers=keys("headers", default.headers),
+            headers=tuple(key.lower() for key in keys("headers", default.headers)),
             cookies=keys("cookies", default.cookies),
             bearer_base64=True if encoded is None else bool(encoded),
             current_user_literal=(literal if isinstance(literal, str) else "me") if literal else None,

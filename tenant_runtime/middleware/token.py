@@ -50,7 +50,7 @@ class TokenLayer:
     def find_id(self, request: WebRequest) -> str | None:
         return access_token.find_id(
             self.options,
-            header=lambda name: request.header(name.lower()),
+            header=request.header,
             query=request.query,
             body=None if request.body_value is UNPARSED else request.body_value,
             signed_cookies=self._signed_cookies(request) if request.header("cookie") else None,

@@ -8,11 +8,13 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pymysql
 from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import CLIENT, COMMAND, CR, ER
+from pymysql.converters import escape_datetime
 
 from tenant_runtime.connectors.base import ConnectorError, DuplicateKey, NeedsThread
 from tenant_runtime.connectors.sql.driver import MAKE_TABLES, has_unread, unavailable
@@ -73,6 +75,7 @@ class _Connection(pymysql.connections.Connection):
     _force_close: Callable[[], None]
     _sock: socket.socket
     _result: Any
+    encoders: dict[type, Callable[..., str]]
 
     def __init__(self, **arguments: Any) -> None:
         self.columns: dict[bytes, Any] = {}  # what ``Reply`` remembers of columns
@@ -85,6 +88,7 @@ class _Connection(pymysql.connections.Connection):
         if self.encoding == "utf8":
             self.encoding = surrogates.ENCODING
         self.columns.clear()
+        self.encoders[datetime] = literal
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """A text that the column's character set cannot hold is written as the original writes it."""
@@ -126,6 +130,11 @@ class _Connection(pymysql.connections.Connection):
             raise reply.error
         self._result = reply
         return reply.affected_rows
+
+
+def literal(moment: datetime, mapping: Any = None) -> str:
+    """As PyMySQL writes it; those of a model, which have no zone, in a fourth of the time."""
+    return f"'{moment.isoformat(' ')}'" if moment.tzinfo is None else escape_datetime(moment)
 
 
 class Conversation:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from pymysql.converters import escape_datetime
 
 from tenant_runtime.connectors.base import NeedsThread
 from tenant_runtime.connectors.datasource import DataSource, create_data_source
+from tenant_runtime.connectors.sql.drivers import mysql
 from tenant_runtime.errors import LoopbackError
 from tenant_runtime.filter.query import EVERYTHING, Compare, Query
 from tests.tenant_runtime.connectors.sql.conftest import model, prop
@@ -115,3 +118,16 @@ def test_what_is_not_asked_on_the_loop(mysql_database: dict[str, Any], tmp_path:
     with pytest.raises(NeedsThread):
         talk.ask(long)
     talk.close()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2020, 1, 2, 3, 4, 5),
+        datetime(1, 1, 1),
+        datetime(9999, 12, 31, 23, 59, 59, 999000),
+        datetime(2020, 1, 2, 3, 4, 5, 7, UTC),
+    ],
+)
+def test_dates_are_written_as_pymysql_writes_them(moment: datetime) -> None:
+    assert mysql.literal(moment) == escape_datetime(moment)
