@@ -35,6 +35,7 @@ class Capabilities:
     geo: bool = False  # near
     generated_id: str = "number"  # type of ids that the store makes: "number", "objectid" or "string"
     json_as_text: bool = False  # texts and nulls of object, json and any properties go as JSON
+    replaces_with_nulls: bool = False  # members that a nested model lacks are written as null by replace
     null_is_missing: bool = False  # rows come back with null for unset columns (SQL)
     first_operator: bool = False  # of several on an undeclared property the first counts; else a fixed order
     upsert_checks_whole: bool = False  # partial upserts validate only the data given when False

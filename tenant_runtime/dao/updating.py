@@ -202,16 +202,30 @@ async def replace_by_id(model: ModelClass, id: Any, data: Any, options: Options)
     )
     if context is not None:
         row = context.data
+    written = storable(model, row)
+    if source.capabilities.replaces_with_nulls:
+        written = {key: _with_null_members(value, instance._data.get(key)) for key, value in written.items()}
     key = instance._data.get(name)
     if key != key:  # a number's NaN: the store is asked for what the client wrote, and has no such object
         key = id
-    if not await source.run("replace", model.name, key, storable(model, row), transaction_of(options)):
+    if not await source.run("replace", model.name, key, written, transaction_of(options)):
         raise not_found(f"Could not replace. Object with id {to_text(id)} does not exist!")
     row = await loaded(model, row, options, state, False)
     instance._persisted = True
     instance.set_attributes({**row, name: id})
     await notify(model, "after save", options, state, instance=instance, isNewInstance=False)
     return instance
+
+
+def _with_null_members(value: Any, typed: Any) -> Any:
+    """A nested model's value with null for what it lacks, as MongoDB's driver writes undefined."""
+    if isinstance(value, list) and isinstance(typed, list) and len(value) == len(typed):
+        return [_with_null_members(item, inner) for item, inner in zip(value, typed, strict=True)]
+    nested = getattr(typed, "_model", None)
+    if nested is None or not isinstance(value, dict):
+        return value
+    members = {name: _with_null_members(item, typed._data.get(name)) for name, item in value.items()}
+    return {**dict.fromkeys(nested.property_names), **members}
 
 
 def _identical(one: Any, other: Any) -> bool:

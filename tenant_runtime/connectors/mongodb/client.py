@@ -86,6 +86,7 @@ class MongodbConnector:
             geo=settings.get("enableGeoIndexing") is True,
             generated_id="objectid",
             first_operator=True,
+            replaces_with_nulls=settings.get("strict") is not True,
             upsert_checks_whole=True,
         )
         self._models: dict[str, ModelDefinition] = {}

@@ -219,3 +219,28 @@ async def test_between_null_is_no_condition_that_everything_meets() -> None:
     await boxes.create({"id": "a"})
     with pytest.raises(LoopbackError, match="of null"):
         await boxes.update_all({"loose": {"between": None}}, {"size": 1})
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_mongodb_replaces_nested_models_with_nulls_for_what_they_lack(
+    mongodb_database: dict[str, Any], tmp_path: Path, strict: bool
+) -> None:
+    source = create_data_source("db", {**mongodb_database, "strict": strict}, tmp_path)
+    money = {"name": "Money", "base": "Model", "properties": {"currency": "string", "amount": "number"}}
+    properties = {"total": "Money", "parts": ["Money"]}
+    bills = registry_of(money, {"name": "Bill", "properties": properties}, source=source).models["Bill"]
+    try:
+        data = {"total": {"amount": 1, "more": 2}, "parts": [{"amount": 1}, {}]}
+        bill = await bills.create(data)
+        stored = (await bills.find_by_id(bill.id)).to_json()
+        assert {**stored, "id": None} == {**data, "id": None}
+        assert (await bills.replace_by_id(bill.id, data)).to_json() == stored
+        replaced = (await bills.find_by_id(bill.id)).to_json()
+        lacking = {} if strict else {"currency": None, "id": None}
+        assert replaced["total"] == {**lacking, "amount": 1, "more": 2}
+        assert replaced["parts"] == [
+            {**lacking, "amount": 1},
+            {**lacking, **({} if strict else {"amount": None})},
+        ]
+    finally:
+        await source.disconnect()
