@@ -19,6 +19,7 @@ COMPILED = [
     "mtgate/http1/fields.py",
     "mtgate/http1/heads.py",
     "mtgate/http1/poller.py",
+    "mtgate/http1/steps.py",
     "mtgate/http1/stream.py",
     "mtgate/http1/strict.py",
     "mtgate/proxy/gateway.py",

@@ -13,22 +13,21 @@ nurseries.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
-from collections import deque
+from collections import OrderedDict
 from typing import Protocol
 
 import outcome
 import trio
 
+from mtgate.http1.steps import Steps
+
 SWEEP_SECONDS = 0.25
 
 #: Events taken at once.
 _BATCH = 128
-#: Tasks with large transfers that go on after a turn: each moves 64 KiB or more before it pauses again.
-_STEPS = 4
 #: A turn in which nothing is for a task may last so long: that is how long it can delay other tasks.
 _TURN_SECONDS = 0.002
 
@@ -59,26 +58,25 @@ class Poller:
 
     What the callbacks of watched streams do needs no task, and waiting by way of trio costs as much as
     several exchanges: a turn goes on while there is nothing for a task (``yields``), and waits for what may
-    come within ``linger_seconds``: for pollers whose callbacks do without tasks, or use ``wake``. In one turn
-    it wakes about ``wakes`` tasks, for all of which the rest has to wait.
+    come within ``linger_seconds``: for pollers whose callbacks do without tasks, or use ``wake``. One turn
+    wakes no more than ``wakes`` tasks: callbacks do not wait for all the tasks that there is something for.
     """
 
     def __init__(self, linger_seconds: float = 0.0, wakes: int = 64) -> None:
         self.now = time.monotonic()
         self._linger_seconds = linger_seconds
         self._most_wakes = wakes
-        #: Set when a task may go on, or waits for its turn: this turn ends, the next one looks only once.
+        #: Set when a task may go on: this turn ends, the next one looks only once.
         self.yields = False
+        #: Is it in one of its turns?
+        self._turns = False
         self._epoll = select.epoll()
         self._streams: dict[int, Watched] = {}
-        #: Taken from the set and not yet handed out: edges come once.
-        self._events: list[tuple[int, int]] = []
         self._wakes = 0
-        self._steps = 0
-        self._paused: deque[trio.lowlevel.Task] = deque()
-        self._waits = False
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
-        self.heed(self._bell)
+        #: Those that are woken in turns to come.
+        self._late: OrderedDict[trio.lowlevel.Task, outcome.Outcome[object] | None] = OrderedDict()
+        #: For tasks that move much.
+        self.steps = Steps()
         self.resting = True
         self._goes_on = trio.Event()
 
@@ -104,8 +102,6 @@ class Poller:
         fd = stream.socket.fileno()
         del self._streams[fd]
         self._epoll.unregister(fd)
-        if self._events:
-            self._events = [event for event in self._events if event[0] != fd]
 
     def heed(self, fd: int) -> None:
         """A task waits for that descriptor: no turn waits longer when something comes there."""
@@ -116,13 +112,21 @@ class Poller:
         self._epoll.unregister(fd)
 
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[object] | None = None) -> None:
-        """Lets a task go on, with that outcome of its wait."""
+        """Lets a task go on, with that outcome of its wait, in this turn or one of the next.
+
+        Should its wait be aborted: ``forget_wake``.
+        """
         self.yields = True
         self._wakes += 1
-        if value is None:
-            trio.lowlevel.reschedule(task)
+        if self._turns and self._wakes > self._most_wakes:
+            self._late[task] = value
         else:
-            trio.lowlevel.reschedule(task, value)
+            _reschedule(task, value)
+
+    def forget_wake(self, task: trio.lowlevel.Task) -> None:
+        """The wait of a task is aborted that may have been given to ``wake``, or to ``steps``."""
+        self._late.pop(task, None)
+        self.steps.forget(task)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then everything is closed."""
@@ -137,67 +141,45 @@ class Poller:
             for stream in list(self._streams.values()):
                 stream.close()
             self._epoll.close()
-            os.close(self._bell)
-            while self._paused:
-                trio.lowlevel.reschedule(self._paused.popleft())
+            while self._late:
+                _reschedule(*self._late.popitem(last=False))
 
     async def _wait(self) -> None:
-        """For something to do in the next turn; those that pause go on, as many as may."""
-        if not self._paused and not self._events:
-            self._waits = True
+        """For something to do in the next turn."""
+        if self._late:
+            await trio.lowlevel.checkpoint()
+        else:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
-        self._waits = False
-        self._steps = 0
-        while self._paused and self._steps < _STEPS:
-            self._steps += 1
-            trio.lowlevel.reschedule(self._paused.popleft())
-        if self._steps or self._events:
-            await trio.lowlevel.checkpoint()
-
-    async def pause(self) -> None:
-        """Lets everything else have its turn, for a task that moves much.
-
-        A few go on after this pass of the scheduler, more than those after turns to come, in their order.
-        """
-        self.yields = True
-        self._steps += 1
-        if self._steps <= _STEPS or self._epoll.closed:
-            await trio.lowlevel.checkpoint()
-            return
-        if self._waits:
-            self._waits = False
-            os.eventfd_write(self._bell, 1)
-        task = trio.lowlevel.current_task()
-        self._paused.append(task)
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._paused.remove(task)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
 
     def _turn(self) -> None:
-        hurried, self.yields, self._wakes = self.yields, False, 0
+        hurried, self.yields = self.yields or bool(self.steps), False
+        self._wakes = 0
+        self._wake_late()
         wait, end = 0.0, time.monotonic() + _TURN_SECONDS
-        while ready := self._events or self._epoll.poll(wait, _BATCH):
+        self._turns = True
+        while ready := self._epoll.poll(wait, _BATCH):
             self.now = now = time.monotonic()
-            self._events = self._notice(ready)
+            self._notice(ready)
             if hurried or self.yields or now > end:
-                return
+                break
             wait = self._linger_seconds
+        self._turns = False
 
-    def _notice(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Hands out events; those that are left when enough tasks were woken."""
+    def _wake_late(self) -> None:
+        while self._late and self._wakes < self._most_wakes:
+            self._wakes += 1
+            self.yields = True
+            _reschedule(*self._late.popitem(last=False))
+
+    def _notice(self, ready: list[tuple[int, int]]) -> None:
+        """Hands out events."""
         streams = self._streams
-        for number, (fd, events) in enumerate(ready, 1):
+        for fd, events in ready:
             stream = streams.get(fd)
             if stream is None:
                 self.yields = True
-                continue
-            stream.notice(events)
-            if self._wakes >= self._most_wakes:
-                return ready[number:]
-        return []
+            else:
+                stream.notice(events)
 
     async def _sweep(self) -> None:
         while True:
@@ -209,6 +191,13 @@ class Poller:
             for stream in list(self._streams.values()):
                 stream.expire(now)
             self.resting = all(stream.rests for stream in self._streams.values())
+
+
+def _reschedule(task: trio.lowlevel.Task, value: outcome.Outcome[object] | None) -> None:
+    if value is None:
+        trio.lowlevel.reschedule(task)
+    else:
+        trio.lowlevel.reschedule(task, value)
 
 
 _POLLER_OF_RUN: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("mtgate.http1.poller")

@@ -23,7 +23,9 @@ from mtgate.http1.poller import Poller
 RECEIVE_BYTES = 64 * 1024
 
 #: A task lets others run after so many immediate successes in a row; each 8 KiB count as one more.
-_FAIRNESS = 16
+_FAIRNESS = 32
+#: Who moves so much at once takes part in a large transfer: it goes on by steps.
+_MUCH_BYTES = 32 * 1024
 
 _READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITE = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
@@ -89,6 +91,8 @@ class Stream:
         "_poller",
         "_read_deadline",
         "_reader",
+        "_receives_much",
+        "_sends_much",
         "_writable",
         "_write_deadline",
         "_writer",
@@ -109,6 +113,9 @@ class Stream:
         self._writable = True
         self._ended = False
         self._luck = 0
+        #: Of the last bytes: were they part of a large transfer?
+        self._receives_much = False
+        self._sends_much = False
         self._reader: trio.lowlevel.Task | None = None
         self._writer: trio.lowlevel.Task | None = None
         self._read_deadline = math.inf
@@ -128,7 +135,8 @@ class Stream:
         while True:
             data = self.receive_nowait(size)
             if data is not None:
-                await self._share(len(data))
+                begins, self._receives_much = not self._receives_much, len(data) >= _MUCH_BYTES
+                await self._share(len(data), begins and self._receives_much)
                 return data
             self._read_deadline = deadline
             await self._wait_readable()
@@ -176,6 +184,7 @@ class Stream:
         deadline.
         """
         self._on_stir = on_stir
+        self._receives_much = False
         self._read_deadline = deadline
         if self._poller.resting and not self.rests:
             self._poller.go_on()
@@ -193,6 +202,7 @@ class Stream:
                 await self._share(sent)
                 return
             data = memoryview(data)[sent:]
+            self._sends_much = len(data) >= _MUCH_BYTES or sent >= _MUCH_BYTES
             self._writable = False
             self._write_deadline = self._poller.now + stall_seconds
             await self._wait_writable()
@@ -223,15 +233,16 @@ class Stream:
         """Sets a new deadline for the task that waits for bytes."""
         self._read_deadline = deadline
 
-    async def _share(self, size: int) -> None:
+    async def _share(self, size: int, much_begins: bool = False) -> None:
         self._luck += 1 + (size >> 13)
-        if self._luck >= _FAIRNESS:
+        if much_begins or self._luck >= _FAIRNESS:
             self._luck = 0
-            await self._poller.pause()
+            await self._poller.steps.pause()
 
     async def _wait_readable(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._reader = None
+            self._poller.forget_wake(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
         if self._reader is not None:
@@ -241,12 +252,14 @@ class Stream:
         self._luck = 0
         if self._poller.resting:
             self._poller.go_on()
-        self._reader = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        self._reader = task = trio.lowlevel.current_task()
+        if await trio.lowlevel.wait_task_rescheduled(abort):
+            self._poller.steps.begin()
 
     async def _wait_writable(self) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
             self._writer = None
+            self._poller.forget_wake(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
         if self.closed:
@@ -254,8 +267,9 @@ class Stream:
         self._luck = 0
         if self._poller.resting:
             self._poller.go_on()
-        self._writer = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        self._writer = task = trio.lowlevel.current_task()
+        if await trio.lowlevel.wait_task_rescheduled(abort):
+            self._poller.steps.begin()
 
     def _fail(self, error: Exception) -> None:
         self.abort_reading(error)
@@ -284,15 +298,21 @@ class Stream:
                 self._ended = True
             if self._reader is not None:
                 task, self._reader = self._reader, None
-                self._poller.wake(task)
+                self._go_on(task, self._receives_much)
             elif self._on_stir is not None:
                 self._on_stir()
         if events & _WRITE and self._writer is not None:
             task, self._writer = self._writer, None
-            self._poller.wake(task)
+            self._go_on(task, self._sends_much)
         gone = events & _GONE or (self.leaves_by_half_close and self._ended)
         if gone and self.on_gone is not None:
             self.on_gone()
+
+    def _go_on(self, task: trio.lowlevel.Task, much: bool) -> None:
+        if much:
+            self._poller.steps.admit(task)
+        else:
+            self._poller.wake(task)
 
     def expire(self, now: float) -> None:
         """Ends waits whose deadline has passed."""

@@ -104,10 +104,11 @@ class Shortcut:
         if self._incoming.buffer or (self._client.readable and not self._request_came()):
             self._client.watch(None)
             return None
-        self._task = trio.lowlevel.current_task()
+        self._task = task = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
             self._task = None
+            self._gateway.poller.forget_wake(task)
             self._client.watch(None)
             if self._sent is not None:
                 tenant = self._sent.course.tenant

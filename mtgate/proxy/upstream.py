@@ -28,6 +28,9 @@ from mtgate.proxy.routing import ASLEEP, Route
 _BACKLOG_PAUSE_SECONDS = 0.01
 #: A pool that was not used for so long is emptied.
 IDLE_POOL_SECONDS = 30.0
+#: Of a large body the kernel takes so much (twice, by its count) before the worker has read it; it says that
+#: there is room again only when three quarters are read.
+SEND_BUFFER_BYTES = 512 * 1024
 
 
 class Unavailable(Exception):
@@ -263,6 +266,7 @@ class Tenant:
         deadline = trio.current_time() + self._settings.connect_timeout_seconds
         while True:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             try:
                 sock.connect(path)
             except OSError as error:
