@@ -119,11 +119,15 @@ def run(port: int, pid: int, seconds: float) -> None:
     show("2,000 idle clients", latencies(port, seconds))
     slow = [connect(port, b"GET /foo/x HTTP/1.1\r\nHost: gate\r\nX-A: ") for _ in range(500)]
     readers = [connect(port, DOWN, 4096) for _ in range(100)]
+    all_parts: list[float] = []
     for number in range(5):
         for sock in slow:
             with contextlib.suppress(OSError):
                 sock.send(b"b")
-        show(f"and slow ones, {number + 1}", latencies(port, seconds / 5))
+        part = latencies(port, seconds / 5)
+        show(f"and slow ones, {number + 1}", part)
+        all_parts += part
+    show("and slow ones, all five", all_parts)
     alive = 0
     for sock in idle:
         with contextlib.suppress(OSError, AssertionError):
