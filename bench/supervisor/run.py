@@ -257,7 +257,7 @@ def bench_registered(count: int = 10_000) -> None:
         time.sleep(10)
         cpu = (_cpu_seconds(made.pid) - before) * 10
         rss = rss_bytes(made.pid) / 2**20
-        print(f"{count} registered: ready, s | {took:.2f} | RSS {rss:.0f} MiB | idle {cpu:.2f} %")
+        print(f"{count} registered: ready, s | {took:.2f} | RSS {rss:.1f} MiB | idle {cpu:.2f} %")
         chance, waits = random.Random(1), []
         for number in chance.sample(range(count), 50):
             began = time.monotonic()
@@ -279,24 +279,27 @@ def _cpu_seconds(pid: int) -> float:
 def bench_loops() -> None:
     """Row: twenty tenants that crash in a loop, the control API and a healthy neighbour."""
     with daemon(1) as made:
-        quiet = trio.run(lambda: load.run(made.port, TARGET, 100, 5, keep_alive=True))
-        print(f"neighbour, quiet | {quiet.line()}")
+
+        def measure(name: str) -> None:
+            answers = []
+
+            def ask() -> None:
+                began = time.monotonic()
+                made.call("GET", "/v1/tenants/t0")
+                answers.append((time.monotonic() - began) * 1000)
+
+            found = trio.run(lambda: _under_load(made, ask, 100, 0.05, keep_alive=True))
+            print(f"neighbour, {name} | {found.line()}")
+            print(f"control answer, {name}, ms | p99 {sorted(answers)[98]:.1f}")
+
+        measure("quiet")
         for number in range(20):
             folder = made.root / "tenants" / f"crash{number}"
             folder.mkdir()
             quick = {"burst": 1000, "backoff_max_seconds": 0.5}
             (folder / "tenant.json").write_text(json.dumps({"command": ["false"], "restart": quick}))
         time.sleep(3)
-        answers = []
-
-        def ask() -> None:
-            began = time.monotonic()
-            made.call("GET", "/v1/tenants/t0")
-            answers.append((time.monotonic() - began) * 1000)
-
-        busy = trio.run(lambda: _under_load(made, ask, 100, 0.05, keep_alive=True))
-        print(f"neighbour, 20 crash loops beside it | {busy.line()}")
-        print(f"control answer beside them, ms | p99 {sorted(answers)[98]:.1f}")
+        measure("beside 20 crash loops")
 
 
 if __name__ == "__main__":
