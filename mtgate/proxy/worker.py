@@ -37,9 +37,9 @@ ACTIVITY_SECONDS = 1.0
 FORGET_SECONDS = 60.0
 #: For the next bytes of exchanges that need no task; what else goes on in the process is late by as much.
 LINGER_SECONDS = 0.001
-#: Tasks that begin to work at once. Each may set up a connection or move 128 KiB, for a quarter of a
-#: millisecond.
-WAKES = 4
+#: Tasks that begin to work at once, each for a quarter of a millisecond at most. With fewer, those of a
+#: thousand busy connections wait long; with more, exchanges that need no task wait for them.
+WAKES = 16
 #: Messages that wait for a slow daemon; access lines beyond are dropped, the rest is bounded by what happens.
 MAX_OUTBOX_BYTES = 16 * 1024 * 1024
 
