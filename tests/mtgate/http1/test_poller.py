@@ -166,39 +166,10 @@ async def test_a_callback_does_not_wait_for_tasks_to_be_woken(poller: Poller) ->
         receiver.close()
 
 
-async def test_a_task_whose_turn_has_not_come_can_be_cancelled(poller: Poller) -> None:
-    much = [Receiver(poller) for _ in range(20)]
-    for receiver in much:
-        receiver.sender.send(bytes(RECEIVE_BYTES))
-        await receiver.stream.receive(math.inf)
-        assert receiver.stream.receive_nowait() is None
+async def receive_while_half_are_cancelled(receivers: list[Receiver]) -> list[Receiver]:
+    """All wait for a byte that all get; each that has it cancels every other wait. Those that got theirs."""
     scopes: list[trio.CancelScope] = []
     done: list[Receiver] = []
-
-    async def receive(receiver: Receiver) -> None:
-        with trio.CancelScope() as scope:
-            scopes.append(scope)
-            await receiver.stream.receive(math.inf)
-            done.append(receiver)
-            for other in scopes[::2]:
-                other.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for receiver in much:
-            nursery.start_soon(receive, receiver)
-        await trio.testing.wait_all_tasks_blocked()
-        for receiver in much:
-            receiver.sender.send(b"x")
-    assert len(done) >= 10
-    assert not poller.steps
-    for receiver in much:
-        receiver.close()
-
-
-async def test_tasks_that_are_woken_late_can_be_cancelled(poller: Poller) -> None:
-    receivers = [Receiver(poller) for _ in range(200)]
-    done: list[Receiver] = []
-    scopes: list[trio.CancelScope] = []
 
     async def receive(receiver: Receiver) -> None:
         with trio.CancelScope() as scope:
@@ -214,9 +185,24 @@ async def test_tasks_that_are_woken_late_can_be_cancelled(poller: Poller) -> Non
         await trio.testing.wait_all_tasks_blocked()
         for receiver in receivers:
             receiver.sender.send(b"x")
-    assert len(done) >= 100
     for receiver in receivers:
         receiver.close()
+    return done
+
+
+async def test_a_task_whose_turn_has_not_come_can_be_cancelled(poller: Poller) -> None:
+    much = [Receiver(poller) for _ in range(20)]
+    for receiver in much:
+        receiver.sender.send(bytes(RECEIVE_BYTES))
+        await receiver.stream.receive(math.inf)
+        assert receiver.stream.receive_nowait() is None
+    assert len(await receive_while_half_are_cancelled(much)) >= 10
+    assert not poller.steps
+
+
+async def test_tasks_that_are_woken_late_can_be_cancelled(poller: Poller) -> None:
+    receivers = [Receiver(poller) for _ in range(200)]
+    assert len(await receive_while_half_are_cancelled(receivers)) >= 100
 
 
 async def test_more_events_than_one_turn_hands_out(poller: Poller) -> None:
